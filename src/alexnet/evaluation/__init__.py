@@ -1,1 +1,1 @@
-"""To be written."""
+"""Error figures, calibration and what no net is needed for."""

@@ -1,1 +1,1 @@
-"""To be written."""
+"""Pictures of filters, images and runs, and the report that holds them."""
