@@ -1,1 +1,100 @@
-"""To be written."""
+"""The nets by name, and what builds them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+
+import torch
+
+from alexnet.errors import InputError
+from alexnet.models.alexnet import VARIANTS, Start, Variant, build_variant
+from alexnet.models.blocks import Classifier, Dropout, as_convolutions, begin_step, from_convolutions
+
+__all__ = [
+    "MODELS",
+    "VARIANTS",
+    "Classifier",
+    "Dropout",
+    "Model",
+    "Variant",
+    "as_convolutions",
+    "begin_step",
+    "build",
+    "build_variant",
+    "from_convolutions",
+    "names",
+    "parameters",
+]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A net that can be asked for by name.
+
+    Attributes:
+        name: the name.
+        paper: authors, short title.
+        year: of publication.
+        note: what tells it from the others, in one line.
+        size: side in pixels of the input it was published with.
+        builder: gives the net for classes, size and start.
+    """
+
+    name: str
+    paper: str
+    year: int
+    note: str
+    size: int
+    builder: Callable[[int, int | None, Start], Classifier]
+
+
+_PAPER = "Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural Networks"
+_CAFFE = "Jia and others: Caffe"
+_WEIRD = "Krizhevsky: One weird trick for parallelizing convolutional neural networks"
+
+
+def _model(name: str, paper: str, year: int, note: str) -> Model:
+    variant = VARIANTS[name]
+    return Model(name, paper, year, note, variant.size, partial(build_variant, variant))
+
+
+MODELS: dict[str, Model] = {
+    "alexnet": _model("alexnet", _PAPER, 2012, "the paper as printed, two towers"),
+    "alexnet_2012": _model("alexnet_2012", _PAPER, 2012, "the published source, unlike the paper in places"),
+    "alexnet_one_column": _model("alexnet_one_column", _PAPER, 2012, "the paper's net without towers"),
+    "alexnet_half": _model("alexnet_half", _PAPER, 2012, "the paper's one-GPU net of half the kernels"),
+    "caffe_alexnet": _model("caffe_alexnet", _CAFFE, 2014, "Caffe's replica: 227 pixels, biases 0.1, k 1"),
+    "caffenet": _model("caffenet", _CAFFE, 2014, "Caffe's reference net: pools before it normalises"),
+    "alexnet_2014": _model("alexnet_2014", _WEIRD, 2014, "torchvision's alexnet: one column, no LRN"),
+}
+
+
+def names() -> list[str]:
+    """Every name that `build` takes."""
+    return list(MODELS)
+
+
+def build(name: str, classes: int = 1000, size: int | None = None, start: Start = "paper") -> Classifier:
+    """Build a net with fresh weights, drawn from torch's global generator.
+
+    Args:
+        name: one of `names()`.
+        classes: number of scores, at least 2.
+        size: side of the input in pixels that the fully-connected layers are built for; by default that of
+            the publication (224, Caffe's 227).
+        start: "paper": the publication's own initial weights; "he": He's normal start, biases 0.
+
+    Raises:
+        InputError: an unknown name, fewer than two classes, or too small a size.
+    """
+    if name not in MODELS:
+        raise InputError(f"there is no model {name!r}; choose one of {', '.join(MODELS)}")
+    return MODELS[name].builder(classes, size, start)
+
+
+@cache
+def parameters(name: str, classes: int = 1000) -> int:
+    """Number of trainable parameters at the published size, counted without making them."""
+    with torch.device("meta"):
+        net = build(name, classes)
+    return sum(p.numel() for p in net.parameters())
