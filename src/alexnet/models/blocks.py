@@ -75,9 +75,9 @@ class Conv(nn.Conv2d):
         self.ends, self.even = padding, even
         self.rounding: Rounding = rounding
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Convolve [n c h w]."""
-        return super().forward(x if self.even else self._padded(x))
+        return super().forward(input if self.even else self._padded(input))
 
     def output_side(self, side: int, layer: str = "layer") -> int:
         """Side of the output for a side of the input, in pixels."""
@@ -99,9 +99,9 @@ class Conv(nn.Conv2d):
 class ConvReLU(Conv):
     """`Conv` and max(0, x) in one stage."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Convolve [n c h w] and cut at 0."""
-        return functional.relu(super().forward(x), inplace=True)
+        return functional.relu(super().forward(input), inplace=True)
 
 
 class MaxPool(nn.Module):
@@ -140,19 +140,19 @@ class FullyConnected(nn.Linear):
         super().__init__(c * h * w, outputs)
         self.field = field
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Connect [n c h w] or [n c*h*w]."""
-        if x.dim() == 4 and x.shape[1:] != self.field:
-            return functional.conv2d(x, self.weight.view(-1, *self.field), self.bias)
-        return super().forward(x.flatten(1))
+        if input.dim() == 4 and input.shape[1:] != self.field:
+            return functional.conv2d(input, self.weight.view(-1, *self.field), self.bias)
+        return super().forward(input.flatten(1))
 
 
 class FullyConnectedReLU(FullyConnected):
     """`FullyConnected` and max(0, x) in one stage."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Connect and cut at 0."""
-        return functional.relu(super().forward(x), inplace=True)
+        return functional.relu(super().forward(input), inplace=True)
 
 
 class Dropout(nn.Module):
@@ -254,6 +254,7 @@ class Classifier(nn.Module):
             self.add_module(stage, module)
         self.register_buffer("mean", torch.zeros(3, 1, 1))
         self.register_buffer("scale", torch.ones(()))
+        self.register_load_state_dict_pre_hook(_fit_mean)
 
     @property
     def stages(self) -> dict[str, nn.Module]:
@@ -309,28 +310,33 @@ class Classifier(nn.Module):
         Args:
             images: float [n 3 h w] in 0..255.
             labels: int64 [n].
-            class_weights: positive, [classes]; only their ratios count. They are scaled to a mean of 1, so
-                that a batch with as many images of each class has the plain mean as its loss were all
-                images alike; the weighted losses are summed and divided by n, not by the sum of the
-                weights, so that the losses of the parts of a batch average to that of the whole.
+            class_weights: positive, [classes], or None for 1 each. The weighted losses are summed and divided by
+                n, not by the sum of the weights, so that the losses of the parts of a batch average to that of
+                the whole.
         """
+        return self.scores_and_loss(images, labels, class_weights)[1]
+
+    def scores_and_loss(
+        self, images: Tensor, labels: Tensor, class_weights: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scores, float32 [n classes], and the terms of `loss`, from one forward pass."""
         scores = self(images).float()
         if class_weights is None:
-            return {"cross_entropy": functional.cross_entropy(scores, labels)}
-        weights = class_weights.to(scores) / class_weights.to(scores).mean()
+            return scores, {"cross_entropy": functional.cross_entropy(scores, labels)}
         each = functional.cross_entropy(scores, labels, reduction="none")
-        return {"cross_entropy": (each * weights[labels]).mean()}
+        return scores, {"cross_entropy": (each * class_weights.to(each)[labels]).mean()}
 
     def _through(self, images: Tensor, last: str) -> Tensor:
         self._check(images)
-        x = self._preprocessed(images)
+        x = self.preprocess(images)
         for name in self._names:
             x = self._modules[name](x)  # type: ignore[misc]
             if name == last:
                 break
         return x
 
-    def _preprocessed(self, images: Tensor) -> Tensor:
+    def preprocess(self, images: Tensor) -> Tensor:
+        """(images - mean) / scale; a mean image serves its own size, its mean per channel any other."""
         mean = self.mean
         if mean.shape[1:] != (1, 1) and mean.shape[1:] != images.shape[2:]:
             mean = mean.mean((1, 2), keepdim=True)  # a mean image has no meaning at another size
@@ -347,12 +353,13 @@ class Classifier(nn.Module):
                 f"enlarge them, or build it with size={max(min(h, w), self.smallest)}"
             )
 
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *others: object) -> None:
-        # A mean image and a mean per channel are both at home in this buffer.
-        mean = state_dict.get(f"{prefix}mean")
-        if mean is not None and tuple(mean.shape) in ((3, 1, 1), (3, self.size, self.size)):
-            self.mean = self.mean.new_empty(mean.shape)
-        super()._load_from_state_dict(state_dict, prefix, *others)  # type: ignore[arg-type]
+
+def _fit_mean(net: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Before a state is loaded: a mean image and a mean per channel are both at home in the buffer."""
+    assert isinstance(net, Classifier)
+    mean = state.get(f"{prefix}mean")
+    if mean is not None and tuple(mean.shape) in ((3, 1, 1), (3, net.size, net.size)):
+        net.mean = net.mean.new_empty(mean.shape)
 
 
 def as_convolutions(net: Classifier) -> dict[str, Tensor]:
