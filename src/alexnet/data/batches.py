@@ -1,0 +1,86 @@
+"""Batches of packed images, read ahead of the training step."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+from .packed import Packed
+from .parallel import cores
+
+AHEAD = 3  # batches read before they are asked for
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one step.
+
+    Attributes:
+        images: uint8 [n, h, w, c], or a list of [h, w, 3] where shapes differ.
+        labels: int64 [n].
+        rows: int64 [n], where they stand in the pack.
+    """
+
+    images: np.ndarray | list[np.ndarray]
+    labels: np.ndarray
+    rows: np.ndarray
+
+
+class Batches:
+    """The images of one part, epoch after epoch.
+
+    With a seed, for training: each epoch in an order of its own, which (seed, epoch) alone decide, on
+    every machine; images that fill no whole batch are dropped (other ones each time), unless all of
+    them are fewer than one batch. Without, for testing: in the rows' order, none dropped.
+    """
+
+    def __init__(self, packed: Packed, rows: np.ndarray, batch: int, seed: int | None):
+        if batch < 1:
+            raise InputError(f"a batch of {batch} images; give 1 or more")
+        if not len(rows):
+            raise InputError("a part without images; give more images, or larger shares")
+        self.packed = packed
+        self.rows = np.asarray(rows, np.int64)
+        self.batch = batch
+        self.seed = seed
+        whole, rest = divmod(len(rows), batch)
+        self.steps = max(whole, 1) if seed is not None else whole + (rest > 0)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The rows in the order of `epoch`, int64."""
+        if self.seed is None:
+            return self.rows
+        # NumPy keeps the raw stream of a bit generator for ever, and not what `permutation` makes of it.
+        keys = np.random.Philox(np.random.SeedSequence([self.seed, epoch])).random_raw(len(self.rows))
+        return self.rows[np.argsort(keys, kind="stable")]
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of `epoch` from step `start` on; what comes before is not read.
+
+        One thread reads ahead, and decodes with all cores where the images lie as JPEG. When the
+        iterator is closed or dropped, its threads end.
+        """
+        order = self.order(epoch)
+        reader = ThreadPoolExecutor(1, thread_name_prefix="alexnet-batches")
+        decoders = None
+        if self.packed.layout == "jpeg":
+            decoders = ThreadPoolExecutor(cores(), thread_name_prefix="alexnet-decode")
+
+        def read(step: int) -> Batch:
+            rows = order[step * self.batch : (step + 1) * self.batch]
+            return Batch(self.packed.read(rows, decoders), self.packed.labels[rows], rows)
+
+        waiting = deque(reader.submit(read, step) for step in range(start, min(start + AHEAD, self.steps)))
+        try:
+            for step in range(start, self.steps):
+                batch = waiting.popleft().result()
+                if step + AHEAD < self.steps:
+                    waiting.append(reader.submit(read, step + AHEAD))
+                yield batch
+        finally:
+            reader.shutdown(wait=True, cancel_futures=True)
+            if decoders:
+                decoders.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,149 @@
+"""Packed images as they lie on the disk: plain .npy files and one manifest.json.
+
+A pack is a folder that `np.load(..., mmap_mode="r")` reads without this package:
+
+    manifest.json   what all this is, and the SHA-256 of each other file
+    labels.npy      int64 [n]          given.npy    uint8 [n]: 0 no part, 1 train, 2 validation, 3 test
+    digests.npy     uint8 [n, 32]      SHA-256 of each image's file, or of its pixels for arrays
+    paths.npy       bytes [n], UTF-8
+    images.npy      uint8 [n, h, w, c] where all have one shape and lie raw; otherwise uint8 [bytes]:
+    offsets.npy     int64 [n + 1]      image i is images[offsets[i] : offsets[i + 1]], raw or a JPEG file,
+    shapes.npy      int32 [n, 3]       and has this h, w, c
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..errors import InputError
+from .source import Problem
+
+FORMAT, VERSION = "alexnet-packed", 1
+
+
+class Packed:
+    """Images in a packed folder, read as they are asked for.
+
+    Attributes:
+        path: the folder.
+        name, spec, kind, classes, characters: as in the `Source` it was made from.
+        shape: (h, w, c) of all images, None where they differ.
+        native: small images at their own size and channels, to be enlarged on the device.
+        stored: their shorter side, in pixels.
+        layout: "raw" or "jpeg".
+        skipped: what could not be read, and why.
+        fingerprint: digest of classes, labels and the images' digests: the same for the same images on
+            every machine, in whatever order and under whatever names they lay.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any]):
+        self.path = path
+        self.manifest = manifest
+        self.name: str = manifest["name"]
+        self.spec: str = manifest["spec"]
+        self.kind: str = manifest["kind"]
+        self.classes: list[str] = manifest["classes"]
+        self.characters: bool = manifest["characters"]
+        self.shape: tuple[int, int, int] | None = tuple(manifest["shape"]) if manifest["shape"] else None
+        self.native: bool = manifest["native"]
+        self.stored: int = manifest["stored"]
+        self.layout: str = manifest["layout"]
+        self.fingerprint: str = manifest["fingerprint"]
+        self.skipped = [Problem(**problem) for problem in manifest["skipped"]]
+        self.labels = self._array("labels")
+        self.given = self._array("given")
+        self.digests = self._array("digests")
+        self._images = self._array("images", mapped=True)
+        if not (self.layout == "raw" and self.shape):
+            self._offsets = self._array("offsets")
+            self._shapes = self._array("shapes")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """Of each image's file, relative to the source's folder where it lay in it; int64 row -> str."""
+        return [name.decode() for name in self._array("paths").tolist()]
+
+    def read(self, rows: np.ndarray, pool: Executor | None = None) -> np.ndarray | list[np.ndarray]:
+        """Images `rows` (int64 [k]): uint8 [k, h, w, c], or a list of [h, w, 3] where shapes differ.
+
+        Args:
+            rows: which, in any order, also repeated.
+            pool: threads that decode, where the images lie as JPEG.
+        """
+        if self.layout == "raw" and self.shape:
+            return np.asarray(self._images[rows])
+        images = list(pool.map(self._one, rows) if pool else map(self._one, rows))
+        return np.stack(images) if self.shape and images else images
+
+    def verify(self) -> list[Problem]:
+        """Files whose bytes are not those that were packed."""
+        return [
+            Problem(name, "checksum", "changed since it was packed; pack again")
+            for name, facts in self.manifest["files"].items()
+            if sha256_of(self.path / name) != facts["sha256"]
+        ]
+
+    def _one(self, row: int) -> np.ndarray:
+        data = self._images[self._offsets[row] : self._offsets[row + 1]]
+        if self.layout == "raw":
+            return np.array(data).reshape(self._shapes[row])
+        return np.asarray(Image.open(BytesIO(data.tobytes()))).reshape(self._shapes[row])
+
+    def _array(self, name: str, mapped: bool = False) -> np.ndarray:
+        path = self.path / f"{name}.npy"
+        try:
+            return np.load(path, mmap_mode="r" if mapped else None)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read ({error}); pack the images again") from error
+
+
+def is_packed(path: Path | str) -> bool:
+    """Whether `path` is a folder with a pack's manifest."""
+    try:
+        manifest = json.loads((Path(path) / "manifest.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("format") == FORMAT
+
+
+def open_packed(path: Path | str) -> Packed:
+    """The packed images in folder `path`.
+
+    Raises:
+        InputError: it is no packed folder, of another version, or a file of it is damaged.
+    """
+    path = Path(path)
+    if not is_packed(path):
+        raise InputError(
+            f"{path} is no packed folder (no manifest.json of one); make it with `alexnet pack SOURCE OUT`"
+        )
+    manifest = json.loads((path / "manifest.json").read_bytes())
+    if manifest.get("version") != VERSION:
+        raise InputError(
+            f"{path} is a pack of version {manifest.get('version')} and this program reads {VERSION}; "
+            "pack the images again"
+        )
+    return Packed(path, manifest)
+
+
+def fingerprint_of(classes: Sequence[str], labels: np.ndarray, digests: np.ndarray) -> str:
+    """Digest of a set of labelled images in any order, as 64 hexadecimal digits."""
+    lines = sorted(f"{classes[label]}\0{digest.tobytes().hex()}" for label, digest in zip(labels, digests))
+    return hashlib.sha256("\n".join([json.dumps(list(classes)), *lines]).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
