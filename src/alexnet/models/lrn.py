@@ -14,8 +14,9 @@ The gradient has a closed form. With d the bracket, g the gradient of b, and r =
 
     gradient of a = r - 2 * alpha * beta * a * sum of r * a / d
 
-with the sum over the maps that have this one in their window, so that nothing but the input need be kept between the passes. On a CPU both passes go through the batch
-in chunks that stay in the cache, which is where the time goes: `benchmarks/lrn.py`.
+with the sum over the maps that have this one in their window. Nothing but the input need be kept between
+the passes. On a CPU both passes go through the batch in chunks that stay in the cache, which is where the
+time goes: `benchmarks/lrn.py`.
 """
 
 from typing import Any, Literal
@@ -131,7 +132,7 @@ class _AcrossMaps(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         (x,) = ctx.saved_tensors
         n, k, each, beta, towers = ctx.constants
         result = torch.empty_like(x)

@@ -1,0 +1,96 @@
+"""Our response normalisation beside torch's, forward and backward, interleaved; writes results/lrn.json.
+
+Run: python benchmarks/lrn.py [--repeats 9]
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from alexnet.models.lrn import LRN
+
+SHAPES = ((32, 96, 55, 55), (32, 256, 27, 27))  # what AlexNet normalises, at a batch of 32
+HERE = Path(__file__).parent.parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "lrn.json")
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    report = {
+        "command": f"python benchmarks/lrn.py --repeats {arguments.repeats}",
+        "commit": commit(),
+        "machine": {
+            "cpu": cpu(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "system": platform.system(),
+        },
+        "versions": {"python": platform.python_version(), "torch": version("torch")},
+        "seed": 0,
+        "repeats": arguments.repeats,
+        "seconds": "forward + backward, float32, after one unmeasured pass; the two take turns",
+        "ratio": "seconds of torch.nn.LocalResponseNorm / seconds of ours, of the medians",
+        "shapes": [measured(shape, arguments.repeats) for shape in SHAPES],
+    }
+    arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(report["shapes"], indent=1))
+
+
+def measured(shape: tuple[int, ...], repeats: int) -> dict[str, object]:
+    stages: dict[str, nn.Module] = {
+        "ours": LRN(n=5, k=2.0, alpha=1e-4, beta=0.75, alpha_is="sum"),
+        "torch": nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),
+    }
+    x, g = torch.randn(shape).mul_(60).requires_grad_(), torch.randn(shape)
+    seconds: dict[str, list[float]] = {name: [] for name in stages}
+    for _ in range(repeats + 1):
+        for name, stage in stages.items():
+            seconds[name].append(once(stage, x, g))
+    seconds = {name: values[1:] for name, values in seconds.items()}
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    return {
+        "shape": list(shape),
+        "median": medians,
+        "spread": {name: [min(values), max(values)] for name, values in seconds.items()},
+        "ratio": medians["torch"] / medians["ours"],
+    }
+
+
+def once(stage: nn.Module, x: Tensor, g: Tensor) -> float:
+    x.grad = None
+    begin = time.perf_counter()
+    stage(x).backward(g)
+    return time.perf_counter() - begin
+
+
+def commit() -> str:
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "unknown"
+
+
+def cpu() -> str:
+    """The processor's name, as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
