@@ -49,8 +49,8 @@ def nearest_pixel_error(
     """Error of answering with the label of the nearest training image, by L2 distance of the pixels.
 
     Images of one size of at most 32x32 are compared as they are; others are cut to their central square
-    and shrunk to 32x32. Large parts are thinned to `limit` training and test images: those whose SHA-256 digests
-    rank first, which is the same choice on every machine and a random one as far as content goes.
+    and shrunk to 32x32. Large parts are thinned to `limit` training and test images: those whose SHA-256
+    digests rank first, the same choice on every machine and as good as random.
 
     Args:
         packed: where the images lie.
