@@ -310,9 +310,10 @@ class Classifier(nn.Module):
         Args:
             images: float [n 3 h w] in 0..255.
             labels: int64 [n].
-            class_weights: positive, [classes], or None for 1 each. The weighted losses are summed and divided by
-                n, not by the sum of the weights, so that the losses of the parts of a batch average to that of
-                the whole.
+            class_weights: positive, [classes], or None for 1 each; they are taken as they are. The weighted
+                losses are summed and divided by n, not by the sum of the weights, so that the losses of
+                equal parts of a batch average to that of the whole. Weights that average to 1 over the images
+                keep the size of the loss and of its steps.
         """
         return self.scores_and_loss(images, labels, class_weights)[1]
 
@@ -327,7 +328,7 @@ class Classifier(nn.Module):
         return scores, {"cross_entropy": (each * class_weights.to(each)[labels]).mean()}
 
     def _through(self, images: Tensor, last: str) -> Tensor:
-        self._check(images)
+        self.check(images)
         x = self.preprocess(images)
         for name in self._names:
             x = self._modules[name](x)  # type: ignore[misc]
@@ -342,7 +343,8 @@ class Classifier(nn.Module):
             mean = mean.mean((1, 2), keepdim=True)  # a mean image has no meaning at another size
         return (images - mean).div_(self.scale)
 
-    def _check(self, images: Tensor) -> None:
+    def check(self, images: Tensor) -> None:
+        """Raise an `InputError` if images of this shape cannot go through the net."""
         if images.dim() != 4 or images.shape[1] != 3:
             raise InputError(f"images of shape {tuple(images.shape)} came; {self.name} takes [n, 3, h, w]")
         least = self.smallest if self.any_size else self.size
