@@ -1,3 +1,56 @@
-"""AlexNet as its authors built it, and the nets around it."""
+"""AlexNet as its authors built it, and the nets around it.
+
+>>> import alexnet
+>>> net = alexnet.build("alexnet", classes=10)
+>>> sum(p.numel() for p in net.parameters())
+56909194
+
+The public calls are imported when they are first used, so that `import alexnet` takes no time.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Answer",
+    "InputError",
+    "Prediction",
+    "Predictor",
+    "build",
+    "evaluate",
+    "load",
+    "load_recipe",
+    "names",
+    "report",
+    "resume",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from alexnet.api import (
+        Answer,
+        InputError,
+        Prediction,
+        Predictor,
+        build,
+        evaluate,
+        load,
+        load_recipe,
+        names,
+        report,
+        resume,
+        train,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'alexnet' has no attribute {name!r}")
+    from alexnet import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

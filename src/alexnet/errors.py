@@ -1,4 +1,4 @@
-"""The one exception that stands for wrong usage or wrong input."""
+"""The exceptions that the command line turns into one line and an exit code."""
 
 
 class InputError(ValueError):
@@ -6,4 +6,11 @@ class InputError(ValueError):
 
     The message is one line: what came, what was wanted, what to do next. The command line
     prints it without a traceback and ends with exit code 2.
+    """
+
+
+class JobFailed(RuntimeError):
+    """The job itself failed, though its input was good: a loss that is not finite, an interrupted disk.
+
+    The message is one line that says what happened and what to change; exit code 1.
     """

@@ -1,0 +1,201 @@
+"""Whole batches: from stored bytes to the floats that a net takes, in training and at test.
+
+Training (paper, section 4.1): a random patch of the stored image, mirrored with probability 0.5, and colour
+noise along the principal axes of RGB. Test: the centre patch, ten patches, or the whole image.
+
+Axes are n images, c channels, h and w pixels; values are 0..255, uint8 as stored and float32 afterwards.
+Augmented values may leave 0..255: they are not clipped.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from alexnet.draws import generator
+from alexnet.errors import InputError
+from alexnet.recipe import Augmentation
+
+Planes = Tensor | list[Tensor]  # [n, c, h, w], or n images [c, h, w] of different sizes
+CENTRE = 0.5 - 2**-40  # a hair less than half: an odd margin leaves its larger half right and below
+LAST = 1 - 2**-40  # 1 itself would be one pixel too far
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What chance decides for the images of one batch.
+
+    Attributes:
+        position: float64 [n, 2] in [0, 1): where the patch lies, from top and left.
+        mirror: bool [n].
+        colour: float64 [n, 3], standard normal: the coefficients of the colour noise.
+    """
+
+    position: Tensor
+    mirror: Tensor
+    colour: Tensor
+
+
+@dataclass(frozen=True)
+class ColourAxes:
+    """Principal axes of the training set's RGB values.
+
+    Attributes:
+        eigenvalues: float64 [3], of the covariance of RGB in 0..255.
+        eigenvectors: float64 [3, 3], one axis a column.
+        mean: float32 [3, 1, 1] or [3, size, size], what the net subtracts; the 2012 code scales around it.
+    """
+
+    eigenvalues: np.ndarray
+    eigenvectors: np.ndarray
+    mean: Tensor
+
+
+def draw(augmentation: Augmentation, seed: int, step: int, n: int) -> Draws:
+    """Draw for a whole batch of `n` images; `shared_by` images in a row share position and mirror."""
+    chance = generator(seed, step, "augment")
+    position = torch.rand(n, 2, generator=chance, dtype=torch.float64)
+    mirror = torch.rand(n, generator=chance) < 0.5
+    colour = torch.randn(n, 3, generator=chance, dtype=torch.float64)
+    if augmentation.shared_by > 1:
+        first = torch.arange(n) // augmentation.shared_by * augmentation.shared_by
+        position, mirror = position[first], mirror[first]
+    if not augmentation.crop:
+        position = torch.full_like(position, CENTRE)
+    if not augmentation.mirror:
+        mirror = torch.zeros_like(mirror)
+    return Draws(position, mirror, colour)
+
+
+def to_planes(images: np.ndarray | Sequence[np.ndarray], side: int, device: torch.device | str) -> Planes:
+    """Bring stored images to the device, with the shorter side at `side` pixels.
+
+    Images that are stored at `side` stay uint8. Others are resized here: small sets, which are stored at their
+    own size, are enlarged (bilinear), larger ones shrunk (bilinear, antialiased), and become float32.
+
+    Args:
+        images: uint8 [n, h, w, c], or n arrays [h, w, 3].
+        side: shorter side that the patches are cut from, in pixels.
+        device: where the batch is worked on.
+    """
+    if not isinstance(images, np.ndarray):
+        return [_plane(torch.from_numpy(image).to(device), side) for image in images]
+    return _plane(torch.from_numpy(images).to(device), side)
+
+
+def _plane(image: Tensor, side: int) -> Tensor:
+    plane = image.movedim(-1, -3)
+    h, w = plane.shape[-2:]
+    if min(h, w) == side:
+        return plane
+    size = [max(side, round(h * side / min(h, w))), max(side, round(w * side / min(h, w)))]
+    batch = plane.reshape(-1, *plane.shape[-3:]).float().contiguous()
+    resized = functional.interpolate(batch, size, mode="bilinear", antialias=min(h, w) > side)
+    return resized if plane.dim() == 4 else resized[0]
+
+
+def patches(planes: Planes, position: Tensor, mirror: Tensor, size: int) -> Tensor:
+    """Cut one patch of size x size out of each image, mirrored where told.
+
+    A position u in [0, 1) means pixel floor(u * (side - size + 1)), so that all side - size + 1 places are
+    equally likely: 33 of them for 224 in 256, 2178 patches with the mirror (the paper counts 2048).
+
+    Returns: float32 [n, 3, size, size].
+    """
+    n = len(planes)
+    _refuse_small(planes[0], size)
+    channels = planes[0].shape[0]
+    out = torch.empty((n, channels, size, size), dtype=planes[0].dtype, device=planes[0].device)
+    for i in range(n):
+        h, w = planes[i].shape[-2:]
+        top = int(float(position[i, 0]) * (h - size + 1))
+        left = int(float(position[i, 1]) * (w - size + 1))
+        patch = planes[i][:, top : top + size, left : left + size]
+        out[i] = patch.flip(-1) if mirror[i] else patch
+    return out.float().expand(n, 3, size, size)
+
+
+def add_colour_noise(images: Tensor, axes: ColourAxes, draws: Tensor, kind: str, deviation: float) -> Tensor:
+    """Move each image along the principal axes of RGB: one offset for all its pixels.
+
+    The paper (section 4.1) adds [p1 p2 p3][a1 l1, a2 l2, a3 l3]^T with a ~ N(0, 0.1). The formula is not free of
+    scale: with l of 0..255 values it would swamp the image. We read it for RGB in 0..1, so the offset is
+    255 * P (a * l / 255^2). The 2012 code takes deviations instead of eigenvalues, offset = 0.1 * P (z * sqrt(l)),
+    and then shrinks the image about the mean by 1 + 0.1.
+
+    Args:
+        images: float32 [n, 3, h, w], 0..255.
+        axes: of the training set.
+        draws: standard normal [n, 3].
+        kind: "off", "paper" or "source_2012".
+        deviation: 0.1 in both; 0 leaves the images alone.
+    """
+    if kind == "off" or deviation == 0:
+        return images
+    values = torch.from_numpy(axes.eigenvalues).clamp(min=0)
+    strength = values / 255 if kind == "paper" else values.sqrt()
+    offset = (draws * deviation * strength) @ torch.from_numpy(axes.eigenvectors).T  # [n, 3]
+    offset = offset.to(images)[:, :, None, None]
+    if kind == "paper":
+        return images + offset
+    mean = axes.mean.to(images)
+    return mean + (images - mean + offset) / (1 + deviation)
+
+
+def training_images(
+    images: np.ndarray | Sequence[np.ndarray],
+    draws: Draws,
+    augmentation: Augmentation,
+    axes: ColourAxes,
+    side: int,
+    size: int,
+    colour_deviation: float,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Stored images to a training batch: float32 [n, 3, size, size]."""
+    cut = patches(to_planes(images, side, device), draws.position, draws.mirror, size)
+    return add_colour_noise(cut, axes, draws.colour, augmentation.colour, colour_deviation)
+
+
+def center_view(planes: Planes, size: int) -> Tensor:
+    """The centre patch: float32 [1, n, 3, size, size]."""
+    n = len(planes)
+    return patches(
+        planes, torch.full((n, 2), CENTRE, dtype=torch.float64), torch.zeros(n, dtype=torch.bool), size
+    )[None]
+
+
+def ten_views(planes: Planes, size: int) -> Tensor:
+    """Four corners and the centre, then their mirror images: float32 [10, n, 3, size, size] (paper, section 4.1)."""
+    n = len(planes)
+    places = [(0.0, 0.0), (0.0, LAST), (LAST, 0.0), (LAST, LAST), (CENTRE, CENTRE)]
+    upright = torch.zeros(n, dtype=torch.bool)
+    five = torch.stack(
+        [patches(planes, torch.tensor([place] * n, dtype=torch.float64), upright, size) for place in places]
+    )
+    return torch.cat([five, five.flip(-1)])
+
+
+def whole_views(planes: Planes, size: int) -> Tensor:
+    """The whole image and its mirror image, for nets that slide over it: float32 [2, n, 3, h, w].
+
+    Images of one batch must have one size here; `size` is the smallest side that the net takes.
+    """
+    _refuse_small(planes[0], size)
+    whole = torch.stack(list(planes)).float()
+    whole = whole.expand(len(planes), 3, *whole.shape[-2:])
+    return torch.stack([whole, whole.flip(-1)])
+
+
+VIEWS = {"center": center_view, "ten": ten_views, "dense": whole_views}
+
+
+def _refuse_small(plane: Tensor, size: int) -> None:
+    h, w = plane.shape[-2:]
+    if min(h, w) < size:
+        raise InputError(
+            f"images are stored {w}x{h}, the net takes {size}x{size}: pack again with --stored {size} or more"
+        )

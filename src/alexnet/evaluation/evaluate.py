@@ -1,0 +1,231 @@
+"""The error of a trained net, by the protocol that its recipe names, and everything the report shows of it."""
+
+import csv
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet.checkpoint import Card, load_weights, read_run, weights_file
+from alexnet.data import Packed, open_packed, open_source, packed_in_cache, split
+from alexnet.data.source import NOT_GIVEN
+from alexnet.errors import InputError
+from alexnet.evaluation.baselines import majority_error, nearest_pixel_error
+from alexnet.evaluation.calibrate import apply_temperature, expected_calibration_error
+from alexnet.evaluation.classify import probabilities
+from alexnet.evaluation.metrics import (
+    confusion_counts,
+    log_loss,
+    per_class_table,
+    top_k,
+    top_k_error,
+    wilson_interval,
+)
+from alexnet.evaluation.published import comparable_to
+from alexnet.files import replacing, write_json
+
+MISTAKES = 48  # pictures in the report
+
+
+def evaluate(
+    run: str | Path,
+    source: str | None = None,
+    views: str | None = None,
+    split_name: str | None = None,
+    root: Path | None = None,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Measure a run, or a file of weights, on a part of a source.
+
+    Without a source: the test part of what it was trained on. With another source: its test part where the source
+    itself names one, otherwise all its images. Each image counts exactly once. A result on the run's own test part
+    is kept in its evaluation.json, where the report finds it.
+
+    Args:
+        run: a run's folder or a file of weights.
+        source: a SOURCE of the command line.
+        views: "center", "ten" or "dense"; by default the recipe's.
+        split_name: "train", "val" or "test", by the same split that training uses.
+        root: where named sets are kept.
+        device: where the net runs.
+
+    Returns: images, top1_error, top5_error (of k, see `k`), interval (95 %), views, averaged, comparable_to,
+        per_class, confusion, calibration, mistakes, trained_on and more; errors are fractions 0..1.
+
+    Raises:
+        InputError: classes that the net does not know; a part without images.
+    """
+    file = weights_file(run)
+    net, card = load_weights(file)
+    net.to(device)
+    recipe = card.recipe
+    views = views or recipe["evaluation"]["views"]
+    averaged = recipe["evaluation"]["averaged"]
+    packed = packed_for(card, file.parent, source, root)
+    rows, part = rows_of(packed, card, split_name)
+    labels = class_numbers(packed, card)[rows]
+    began = time.monotonic()
+    p = probabilities(net, packed, rows, card.side, card.size, views, averaged, what=f"evaluating, {views}")
+    seconds = time.monotonic() - began
+    result = describe(p, labels, card) | {
+        "source": packed.name,
+        "split": part,
+        "views": views,
+        "averaged": "scores over the map, softmax over the mirror" if views == "dense" else averaged,
+        "comparable_to": comparable_to(card.model, packed.name, views, averaged, part),
+        "seconds": seconds,
+        "trained_on": trained_on(file.parent, packed.digests[rows]),
+    }
+    result["mistakes"] = mistakes(p, labels, rows, packed, card)
+    own = Path(run).is_dir() and packed.fingerprint == card.fingerprint and part == "test"
+    if own:
+        keep(Path(run), result, packed, card, rows, labels)
+    return result
+
+
+def packed_for(card: Card, folder: Path, source: str | None, root: Path | None) -> Packed:
+    """Open the images: of the source given, or of the run's own."""
+    if source is None:
+        where = Path(read_run(folder)["packed"]) if (folder / "run.json").is_file() else None
+        if where is not None and where.is_dir():
+            packed = open_packed(where)
+            if packed.fingerprint == card.fingerprint:
+                return packed
+        source = card.spec
+    data = card.recipe["data"]
+    opened = open_source(source, root)
+    if isinstance(opened, Packed):
+        return opened
+    return packed_in_cache(opened, card.side, data["crop"], data["format"], card.size)
+
+
+def rows_of(packed: Packed, card: Card, split_name: str | None) -> tuple[np.ndarray, str]:
+    """Which images are measured, and what that part is called."""
+    data = card.recipe["data"]
+    foreign = packed.fingerprint != card.fingerprint
+    if foreign and split_name is None and (packed.given == NOT_GIVEN).all():
+        return np.arange(len(packed)), "all"
+    parts = split(packed, data["test"], data["validation"])
+    rows = {"train": parts.train, "val": parts.validation, "test": parts.test}[split_name or "test"]
+    if len(rows) == 0:
+        raise InputError(
+            f"{packed.name} has no images in its {split_name or 'test'} part: choose another --split"
+        )
+    return rows, split_name or "test"
+
+
+def class_numbers(packed: Packed, card: Card) -> np.ndarray:
+    """The labels of a source in the net's own order of classes: int64 [n]."""
+    unknown = [name for name in packed.classes if name not in card.classes]
+    if unknown:
+        raise InputError(
+            f"{packed.name} has classes that the net does not know ({', '.join(unknown[:5])}): it knows {', '.join(card.classes[:10])}"
+        )
+    numbers = np.array([card.classes.index(name) for name in packed.classes])
+    return numbers[packed.labels]
+
+
+def describe(p: np.ndarray, labels: np.ndarray, card: Card) -> dict[str, Any]:
+    """The figures that follow from probabilities [n, classes] and labels [n] alone."""
+    classes = len(card.classes)
+    k = top_k(classes)
+    wrong = int((p.argmax(1) != labels).sum())
+    confusion = confusion_counts(labels, p.argmax(1), classes)
+    calibrated = apply_temperature(p, card.temperature)
+    right = p.argmax(1) == labels
+    return {
+        "images": len(labels),
+        "classes": card.classes,
+        "model": card.model,
+        "top1_error": wrong / len(labels),
+        "top5_error": top_k_error(p, labels, k),
+        "k": k,
+        "interval": list(wilson_interval(wrong, len(labels))),
+        "log_loss": log_loss(p, labels),
+        "per_class": per_class_table(confusion, card.classes),
+        "confusion": confusion.tolist(),
+        "calibration": {
+            "temperature": card.temperature,
+            "threshold": card.threshold,
+            "none_of_these": float((calibrated.max(1) < card.threshold).mean()),
+            "expected_calibration_error_before": expected_calibration_error(p.max(1), right),
+            "expected_calibration_error_after": expected_calibration_error(calibrated.max(1), right),
+        },
+    }
+
+
+def mistakes(
+    p: np.ndarray, labels: np.ndarray, rows: np.ndarray, packed: Packed, card: Card
+) -> list[dict[str, Any]]:
+    """The wrong answers that were surest, worst first."""
+    answers = p.argmax(1)
+    wrong = np.flatnonzero(answers != labels)
+    worst = wrong[np.argsort(p[wrong, labels[wrong]] - p[wrong, answers[wrong]], kind="stable")][:MISTAKES]
+    return [
+        {
+            "row": int(rows[i]),
+            "path": packed.paths[rows[i]],
+            "label": card.classes[labels[i]],
+            "predicted": card.classes[answers[i]],
+            "probability": float(p[i, answers[i]]),
+            "true_probability": float(p[i, labels[i]]),
+        }
+        for i in worst
+    ]
+
+
+def trained_on(folder: Path, digests: np.ndarray) -> int:
+    """How many of these images (SHA-256 [n, 32]) the run in `folder` was trained on."""
+    path = folder / "trained_on.npy"
+    if not path.is_file():
+        return 0
+    seen = {digest.tobytes() for digest in np.load(path)}
+    return sum(digest.tobytes() in seen for digest in digests)
+
+
+def keep(
+    run: Path, result: dict[str, Any], packed: Packed, card: Card, rows: np.ndarray, labels: np.ndarray
+) -> None:
+    """Write evaluation.json: the recipe's own views are the headline, others stand beside them in `by_views`."""
+    path = run / "evaluation.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    figures = ("top1_error", "top5_error", "interval", "log_loss", "seconds", "images")
+    by_views = before.get("by_views", {}) | {result["views"]: {name: result[name] for name in figures}}
+    headline = card.recipe["evaluation"]["views"]
+    whole = result if result["views"] == headline or not before else before
+    if "baselines" in before:
+        baselines = before["baselines"]
+    else:
+        data = card.recipe["data"]
+        train = split(packed, data["test"], data["validation"]).train
+        baselines = {
+            "majority": {"error": majority_error(packed.labels[train], labels, len(card.classes))},
+            "nearest_pixel": nearest_pixel_error(packed, train, rows),
+        }
+    write_json(path, whole | {"by_views": by_views, "baselines": baselines})
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """A result in a few lines for people."""
+    low, high = result["interval"]
+    lines = [
+        f"{result['model']} on {result['source']}, {result['split']} part: {result['images']} images, "
+        f"{result['views']} view, {result['averaged']} averaged",
+        f"top-1 error {result['top1_error']:.2%} ({low:.2%} to {high:.2%} with 95 % confidence)",
+        f"top-{result['k']} error {result['top5_error']:.2%}",
+        f"compare with: {result['comparable_to']}",
+    ]
+    if result["trained_on"] and result["split"] != "train":
+        lines.append(f"careful: {result['trained_on']} of these images were trained on")
+    return "\n".join(lines)
+
+
+def write_class_table(path: Path, result: dict[str, Any]) -> None:
+    """Write the table of classes as CSV, atomically."""
+    rows = result["per_class"]
+    with replacing(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,186 @@
+"""A trained net as something to ask: images in, names and probabilities out."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from alexnet.checkpoint import Card, load_weights, weights_file
+from alexnet.errors import InputError
+from alexnet.evaluation.calibrate import apply_temperature
+from alexnet.evaluation.classify import batch_probabilities
+from alexnet.files import replacing
+from alexnet.images import ImageProblem, centre_square, read_image
+from alexnet.models import Classifier
+
+NONE_OF_THESE = "none of these"
+
+
+class Prediction(NamedTuple):
+    """A class and its calibrated probability, 0..1."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a net says of one image.
+
+    Attributes:
+        predictions: the most probable classes, best first.
+        accepted: whether the best reaches the threshold that 95 % of the right answers on the validation part
+            reach; below it the image may well be of none of the classes.
+    """
+
+    predictions: list[Prediction]
+    accepted: bool
+
+    @property
+    def label(self) -> str:
+        """The best class, or "none of these"."""
+        return self.predictions[0].label if self.accepted else NONE_OF_THESE
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A net with its classes and its way of looking at images; made by `load`.
+
+    Attributes:
+        net: in evaluation mode.
+        card: what it is and how it was trained.
+    """
+
+    net: Classifier
+    card: Card
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names, in the order of `probabilities`."""
+        return self.card.classes
+
+    def probabilities(self, images: Sequence[Any], views: str | None = None) -> np.ndarray:
+        """Calibrated probabilities: float64 [n, classes].
+
+        Args:
+            images: each a path, the bytes of a file, a PIL image, or an array uint8 [h, w, 3] or [h, w].
+            views: "center", "ten" or "dense"; by default the recipe's.
+
+        Raises:
+            alexnet.images.ImageProblem: an image cannot be read.
+        """
+        evaluation = self.card.recipe.get("evaluation", {})
+        views = views or evaluation.get("views", "center")
+        averaged = evaluation.get("averaged", "softmax")
+        whole = self.card.recipe.get("data", {}).get("crop", "centre") == "none"
+        p = [
+            batch_probabilities(
+                self.net,
+                (pixels if whole else centre_square(pixels))[None],
+                self.card.side,
+                self.card.size,
+                views,
+                averaged,
+            ).numpy()
+            for pixels in map(as_pixels, images)
+        ]
+        return apply_temperature(np.concatenate(p), self.card.temperature)
+
+    def predict(self, images: Any, top: int = 5, views: str | None = None) -> list[Answer]:
+        """The most probable classes of each image.
+
+        Args:
+            images: one image or several, each as for `probabilities`.
+            top: how many classes; all of them when there are fewer.
+            views: as for `probabilities`.
+        """
+        answers = []
+        for p in self.probabilities(several(images), views):
+            best = [Prediction(self.classes[i], float(p[i])) for i in np.argsort(-p, kind="stable")[:top]]
+            answers.append(Answer(best, best[0].probability >= self.card.threshold))
+        return answers
+
+
+def load(run: str | Path, device: str = "cpu") -> Predictor:
+    """Open the best weights of a run, or a .safetensors file.
+
+    >>> import alexnet
+    >>> net = alexnet.load("runs/digits-alexnet-1")      # doctest: +SKIP
+    >>> net.predict("three.png")[0].label                # doctest: +SKIP
+    '3'
+
+    Raises:
+        InputError: no such run or file.
+    """
+    net, card = load_weights(weights_file(run))
+    return Predictor(net.to(device), card)
+
+
+def as_pixels(image: Any) -> np.ndarray:
+    """Upright RGB uint8 [h, w, 3] of a path, bytes, a PIL image or an array.
+
+    Raises:
+        InputError: something else, or an array of another kind.
+        alexnet.images.ImageProblem: it cannot be read.
+    """
+    if isinstance(image, str | Path | bytes):
+        return read_image(image)
+    pixels = np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
+    if pixels.ndim == 2:
+        pixels = np.stack([pixels] * 3, axis=-1)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != 3:
+        raise InputError(
+            f"an image came as {pixels.dtype} {list(pixels.shape)}: give uint8 [h, w, 3], a path or bytes"
+        )
+    return pixels
+
+
+def several(images: Any) -> list[Any]:
+    """A list of images, also of a single one."""
+    if isinstance(images, list | tuple) or (isinstance(images, Iterable) and hasattr(images, "__next__")):
+        return list(images)
+    if isinstance(images, np.ndarray) and images.ndim == 4:
+        return list(images)
+    return [images]
+
+
+def answers(
+    run: str | Path, images: Sequence[str], top: int = 5, views: str | None = None
+) -> list[dict[str, Any]]:
+    """Ask a run about image files; one that cannot be read gives its error and stops nothing.
+
+    Returns: rows {"image", "predictions": [{"label", "probability"}], "accepted"} or {"image", "error"}.
+    """
+    if top < 1:
+        raise InputError(f"--top {top}: give 1 or more")
+    predictor = load(run)
+    rows: list[dict[str, Any]] = []
+    for image in images:
+        try:
+            answer = predictor.predict(image, top, views)[0]
+        except ImageProblem as problem:
+            rows.append({"image": image, "error": f"{problem.kind}: {problem.detail}"})
+            continue
+        rows.append(
+            {
+                "image": image,
+                "predictions": [prediction._asdict() for prediction in answer.predictions],
+                "accepted": answer.accepted,
+            }
+        )
+    return rows
+
+
+def write_answers(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write answers as CSV, atomically: one line for each image and class."""
+    with replacing(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "rank", "label", "probability", "accepted", "error"])
+        for row in rows:
+            for rank, best in enumerate(row.get("predictions", []), start=1):
+                writer.writerow([row["image"], rank, best["label"], best["probability"], row["accepted"], ""])
+            if "error" in row:
+                writer.writerow([row["image"], "", "", "", "", row["error"]])

@@ -1,0 +1,118 @@
+"""The named recipes, and recipes read from and written to YAML.
+
+>>> from alexnet.recipes import load_recipe
+>>> load_recipe("paper").optimiser.rate
+0.01
+"""
+
+import re
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from alexnet.errors import InputError
+from alexnet.recipe import Recipe
+from alexnet.recipes.caffe import CAFFE
+from alexnet.recipes.paper import PAPER
+from alexnet.recipes.practical import PRACTICAL
+from alexnet.recipes.source_2012 import SOURCE_2012
+
+RECIPES: dict[str, Recipe] = {
+    "practical": PRACTICAL,
+    "paper": PAPER,
+    "source_2012": SOURCE_2012,
+    "caffe": CAFFE,
+}
+
+
+def load_recipe(name_or_file: str | Path) -> Recipe:
+    """Give a named recipe, or read one from a YAML file.
+
+    A file holds the fields that differ from the recipe that its `name` says (by default `practical`).
+
+    Raises:
+        InputError: neither a name nor a file; a field that does not exist; a value of a wrong type.
+    """
+    if str(name_or_file) in RECIPES:
+        return RECIPES[str(name_or_file)]
+    path = Path(name_or_file)
+    if not path.is_file():
+        raise InputError(
+            f"recipe {str(name_or_file)!r} is neither a file nor one of {', '.join(RECIPES)}: name one of these or give a YAML file"
+        )
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML ({' '.join(str(error).split())}): mend the file") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no fields: a recipe file has lines such as 'epochs: 3'")
+    try:
+        return recipe_from(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def recipe_from(values: dict[str, Any]) -> Recipe:
+    """Make a recipe of nested fields; those that are missing come from the recipe named by `name`."""
+    base = RECIPES.get(str(values.get("name", "practical")), RECIPES["practical"])
+    parser = ArgumentParser(exit_on_error=False)
+    add_recipe_options(parser, base)
+    try:
+        return recipe_of(parser, parser.parse_object(values))
+    except (ArgumentError, TypeError) as error:
+        raise InputError(one_line(error)) from None
+
+
+def add_recipe_options(parser: ArgumentParser, base: Recipe) -> None:
+    """Give a parser an option for every field of a recipe, with the defaults of `base`."""
+    parser.add_class_arguments(Recipe, None)
+    parser.set_defaults(_dotted(asdict(base)))
+
+
+def recipe_of(parser: ArgumentParser, parsed: Namespace) -> Recipe:
+    """Make the recipe of what a parser with recipe options has parsed."""
+    made = parser.instantiate(parsed)
+    return Recipe(**{field.name: getattr(made, field.name) for field in fields(Recipe)})
+
+
+def as_yaml(recipe: Recipe) -> str:
+    """Write a recipe as YAML, fields in their order."""
+    return yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False, allow_unicode=True)
+
+
+def as_fields(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as plain nested fields, as JSON and YAML hold them."""
+    return _plain(asdict(recipe))
+
+
+def one_line(error: Exception) -> str:
+    """Say a parser's error in one line: which field, what came, what was wanted."""
+    text = str(error)
+    key = re.search(r'key "([\w.]+)"', text)
+    given = re.search(r"(?:Given value|Got value): (.*)", text)
+    wanted = sorted(set(re.findall(r"Expected an? (<class '\w+'>|[\w.]+\[.*?\])", text)))
+    if key and given and wanted:
+        kinds = " or ".join(
+            re.sub(r"<class '(\w+)'>", r"\1", kind).removeprefix("typing.") for kind in wanted
+        ).replace("NoneType", "null")
+        return f"--{key[1]} got {given[1].strip()!r}: wanted {kinds}"
+    return " ".join(text.split())
+
+
+def _dotted(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _dotted(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

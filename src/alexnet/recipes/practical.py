@@ -1,0 +1,21 @@
+"""The recipe for your own images: ours, no paper's. It learns in minutes where the paper's start stays flat.
+
+What differs from the paper's and why:
+  He's start and inputs of deviation 1, since N(0, 0.01) and biases of 1 need many thousand steps before the loss
+  leaves ln(classes); batches of 64, since small sets then give enough steps; one rise and fall of the rate, since
+  it reaches its best error in a length that is known beforehand.
+Command: alexnet train FOLDER
+Ours: results/digits.json and results/fashion_mnist.json.
+"""
+
+from alexnet.recipe import Augmentation, Evaluation, Net, Optimiser, Recipe, Schedule
+
+PRACTICAL = Recipe(
+    name="practical",
+    model="alexnet",
+    net=Net(start="he", mean="channel", scale="deviation"),
+    augmentation=Augmentation(crop=True, colour="paper", colour_deviation=0.1),
+    optimiser=Optimiser(rate=0.02, momentum=0.9, decay=0.0005, batch=64, bias_decay=False, velocity="torch"),
+    schedule=Schedule(kind="one_cycle", warm_up=0.2),
+    evaluation=Evaluation(views="center", averaged="softmax"),
+)

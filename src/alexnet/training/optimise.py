@@ -1,0 +1,169 @@
+"""Stochastic gradient descent as the paper has it, and how its rate changes.
+
+The paper's rule (section 5), with momentum 0.9 and decay 0.0005:
+    v <- 0.9 v - 0.0005 * rate * w - rate * gradient;   w <- w + v
+torch's fused SGD holds b = -v / rate, which is the same while the rate is constant. When the rate drops, the
+paper's velocity keeps its size; torch's b gives the same step only if it is multiplied by old rate / new rate.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from alexnet.errors import InputError
+from alexnet.models import Classifier
+from alexnet.recipe import Recipe
+
+
+def parameter_groups(
+    net: Classifier, recipe: Recipe, fresh: set[str], frozen: set[str]
+) -> list[dict[str, Any]]:
+    """Part a net's parameters by what decides their rate: own stage, taken over or fresh, weight or bias.
+
+    Args:
+        net: the net.
+        recipe: rates and decay.
+        fresh: stages that start anew while the others come from another run; empty when all start anew.
+        frozen: stages that do not learn.
+    """
+    optimiser = recipe.optimiser
+    own = {event.stage for event in recipe.schedule.events if event.stage}
+    for name in sorted((own | frozen) - set(net.stages)):
+        raise InputError(f"{recipe.model} has no stage {name!r}: its stages are {', '.join(net.stages)}")
+    groups: dict[tuple[str, bool, bool], list[nn.Parameter]] = {}
+    for stage, module in net.stages.items():
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(stage not in frozen)
+            if stage not in frozen:
+                kept = bool(fresh) and stage not in fresh
+                key = (stage if stage in own else "", kept, name.endswith("bias"))
+                groups.setdefault(key, []).append(parameter)
+    if not groups:
+        raise InputError("every stage is frozen, nothing would learn: leave at least one out of --freeze")
+    return [
+        {
+            "params": parameters,
+            "weight_decay": optimiser.decay if not bias or optimiser.bias_decay else 0.0,
+            "stage": stage,
+            "bias": bias,
+            "factor": (optimiser.kept_rate if kept else 1.0) * (optimiser.bias_rate if bias else 1.0),
+        }
+        for (stage, kept, bias), parameters in groups.items()
+    ]
+
+
+def make_optimiser(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.SGD:
+    """torch's fused SGD over the groups."""
+    return torch.optim.SGD(groups, lr=recipe.optimiser.rate, momentum=recipe.optimiser.momentum, fused=True)
+
+
+class Rates:
+    """The rate of every group at every step, by the recipe's schedule."""
+
+    def __init__(self, optimiser: torch.optim.SGD, recipe: Recipe, epochs: int, steps_per_epoch: int):
+        self.optimiser = optimiser
+        self.recipe = recipe
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.drops = 0
+        self.best = math.inf
+        self.epochs_since_best = 0
+        self.epochs_since_drop = 0
+
+    def set(self, step: int) -> float:
+        """Set each group's rate for a step; give the rate of the weights that follow no own schedule."""
+        keeps_size = self.recipe.optimiser.velocity == "paper"
+        for group in self.optimiser.param_groups:
+            rate = self._rate(step, group["stage"], group["bias"]) * group["factor"]
+            if keeps_size and rate != group["lr"]:
+                self._keep_velocity(group, rate)
+            group["lr"] = rate
+        return self._rate(step, "", bias=False)
+
+    def colour_deviation(self, step: int) -> float:
+        """The deviation of the colour noise at a step."""
+        deviation = self.recipe.augmentation.colour_deviation
+        for event in self._past_events(step):
+            deviation = deviation if event.colour_deviation is None else event.colour_deviation
+        return deviation
+
+    def after_validation(self, error: float) -> str:
+        """Take an epoch's validation error; give the reason to end training, or an empty text."""
+        schedule = self.recipe.schedule
+        if error < self.best:
+            self.best, self.epochs_since_best, self.epochs_since_drop = error, 0, 0
+            return ""
+        self.epochs_since_best += 1
+        self.epochs_since_drop += 1
+        if schedule.early_stop is not None and self.epochs_since_best >= schedule.early_stop:
+            return f"no better validation error for {self.epochs_since_best} epochs"
+        if schedule.kind == "plateau" and self.epochs_since_drop >= schedule.patience:
+            if self.drops == schedule.drops:
+                return f"no better validation error after {self.drops} drops of the rate"
+            self.drops += 1
+            self.epochs_since_drop = 0
+        return ""
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {
+            "drops": self.drops,
+            "best": self.best,
+            "epochs_since_best": self.epochs_since_best,
+            "epochs_since_drop": self.epochs_since_drop,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state back."""
+        for name in self.state():
+            setattr(self, name, state[name])
+
+    def _rate(self, step: int, stage: str, bias: bool) -> float:
+        schedule, rate = self.recipe.schedule, self.recipe.optimiser.rate
+        if schedule.kind == "constant":
+            return rate
+        if schedule.kind == "plateau":
+            return rate / schedule.factor**self.drops if schedule.biases_follow or not bias else rate
+        if schedule.kind == "one_cycle":
+            return rate * one_cycle(step / (self.epochs * self.steps_per_epoch), schedule.warm_up)
+        now = own = None
+        for event in self._past_events(step):
+            if event.rate is not None and not event.stage:
+                now = event.rate
+            elif event.rate is not None and event.stage == stage:
+                own = event.rate
+        weights = rate if now is None else now
+        if own is not None:
+            weights = own
+        frozen = own == 0
+        return weights if schedule.biases_follow or not bias or frozen else rate
+
+    def _past_events(self, step: int) -> list[Any]:
+        schedule = self.recipe.schedule
+        now = step / self.steps_per_epoch * schedule.published_epochs / self.epochs
+        return (
+            [event for event in schedule.events if event.epoch <= now + 1e-9]
+            if schedule.kind == "steps"
+            else []
+        )
+
+    def _keep_velocity(self, group: dict[str, Any], rate: float) -> None:
+        scale = group["lr"] / rate if rate > 0 else 0.0
+        for parameter in group["params"]:
+            buffer = self.optimiser.state[parameter].get("momentum_buffer")
+            if buffer is not None:
+                buffer.mul_(scale)
+
+
+def one_cycle(progress: float, warm_up: float) -> float:
+    """Share of the peak rate: a straight rise over the warm-up, then half a cosine down to zero.
+
+    Args:
+        progress: share of the run that is over, 0..1.
+        warm_up: share of the run in which the rate rises, from a twentieth of the peak.
+    """
+    if progress < warm_up:
+        return 0.05 + 0.95 * progress / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))

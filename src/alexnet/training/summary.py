@@ -1,0 +1,57 @@
+"""What a person is told before and after training, and the test that closes a run."""
+
+from typing import Any
+
+from alexnet.evaluation.evaluate import evaluate
+from alexnet.training.run import Run
+
+WHY = {
+    "practical": "learns in minutes; the paper's own start needs many thousand steps (--recipe paper)",
+    "paper": "the paper's own; on little data its loss stays at ln(classes) for long",
+    "source_2012": "the 2012 source code's",
+    "caffe": "Caffe's bvlc_alexnet",
+}
+
+
+def opening_lines(run: Run) -> list[str]:
+    """What is trained on what, how, and why so."""
+    recipe, parts = run.recipe, run.parts
+    n = f"{len(parts.train)} training, {len(parts.validation)} validation, {len(parts.test)} test images"
+    mirror = "mirrored at random" if recipe.augmentation.mirror else "never mirrored"
+    return [
+        f"source   {run.packed.name}: {n}, {len(run.packed.classes)} classes",
+        f"net      {recipe.model}, input {run.size}x{run.size} cut from {run.side}, {mirror}",
+        f"recipe   {recipe.name}: {WHY.get(recipe.name, 'from a file')}",
+        f"training {run.epochs} epochs of batches of {recipe.optimiser.batch} on {run.device}, "
+        f"{recipe.optimiser.precision}",
+        f"run      {run.folder}",
+    ]
+
+
+def finish(run: Run, reason: str) -> dict[str, Any]:
+    """Test a run that has ended and give what is printed: test error, folder, why training ended.
+
+    Ten views are measured as well where that costs little beside the training.
+    """
+    result: dict[str, Any] = {"run": str(run.folder), "reason": reason or "all epochs are done"}
+    test = len(run.parts.test)
+    if test == 0:
+        return result
+    views = [run.recipe.evaluation.views]
+    cheap = test * 10 <= run.epochs * len(run.parts.train) / 2
+    views += [other for other in ("center", "ten") if other not in views and (cheap or other == "center")]
+    measured = [evaluate(run.folder, views=name, device=str(run.device)) for name in views]
+    figures = ("images", "top1_error", "top5_error", "k", "interval", "views", "averaged", "comparable_to")
+    return result | {name: measured[0][name] for name in figures}
+
+
+def closing_lines(result: dict[str, Any]) -> list[str]:
+    """The result in words."""
+    lines = []
+    if "top1_error" in result:
+        low, high = result["interval"]
+        lines.append(
+            f"test error {result['top1_error']:.1%} on {result['images']} images "
+            f"({low:.1%} to {high:.1%} with 95 % confidence), {result['views']} view"
+        )
+    return [*lines, f"report {result['report']}"] if "report" in result else lines
