@@ -1,6 +1,9 @@
 """Sources of labelled images, packed once and read in batches."""
 
 from .batches import Batch, Batches
+from .cache import CacheEntry, cache_entries, cache_folder, clear_cache, packed_in_cache
+from .check import Report, check
+from .named import NAMED
 from .opening import open_source
 from .pack import pack
 from .packed import Packed, is_packed, open_packed
@@ -9,17 +12,25 @@ from .split import Parts, split
 from .statistics import Statistics, statistics
 
 __all__ = [
+    "NAMED",
     "Batch",
     "Batches",
+    "CacheEntry",
     "Packed",
     "Parts",
     "Problem",
+    "Report",
     "Source",
     "Statistics",
+    "cache_entries",
+    "cache_folder",
+    "check",
+    "clear_cache",
     "is_packed",
     "open_packed",
     "open_source",
     "pack",
+    "packed_in_cache",
     "split",
     "statistics",
 ]

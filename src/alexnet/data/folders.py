@@ -27,20 +27,16 @@ def open_folder(folder: Path) -> Source:
     found: list[tuple[str, int, str]] = []  # class, part, path
     classes: set[str] = set()
     for part, part_folder in _parts(folder, problems):
-        class_folders = _subfolders(folder, part_folder, problems)
-        for class_folder in class_folders:
-            classes.add(printable(class_folder.name))
-            for path in _files(class_folder, folder, problems, [part_folder.resolve()]):
-                found.append((printable(class_folder.name), part, path))
+        for name, paths in class_folders(folder, part_folder, problems):
+            classes.add(name)
+            found += [(name, part, path) for path in paths]
     if not classes:
         raise InputError(
             f"{folder} has no class folders; put the images of each class into a folder of its own "
             "inside it, or give a list of paths and labels"
         )
     if not found:
-        raise InputError(
-            f"{folder} has {len(classes)} class folders and not one file in them; nothing to learn from"
-        )
+        raise InputError(f"{folder} has {len(classes)} class folders and not one file in them; nothing to learn from")
     names = sorted(classes)
     number = {name: label for label, name in enumerate(names)}
     labels = np.array([number[name] for name, _, _ in found], np.int64)
@@ -55,6 +51,12 @@ def open_folder(folder: Path) -> Source:
         folder=folder.resolve(),
         problems=problems,
     )
+
+
+def class_folders(root: Path, folder: Path, problems: list[Problem]) -> Iterator[tuple[str, list[str]]]:
+    """Each class folder in `folder` with its files at any depth, relative to `root`, sorted."""
+    for class_folder in _subfolders(root, folder, problems):
+        yield printable(class_folder.name), list(_files(class_folder, root, problems, [folder.resolve()]))
 
 
 def short_name(path: Path) -> str:
@@ -75,14 +77,11 @@ def _parts(folder: Path, problems: list[Problem]) -> list[tuple[int, Path]]:
         return [(NOT_GIVEN, folder)]
     if not _subfolders(folder, by_part[TRAIN], []):
         raise InputError(
-            f"{by_part[TRAIN]} has no class folders; put the images of each class into a folder of its own "
-            "inside it"
+            f"{by_part[TRAIN]} has no class folders; put the images of each class into a folder of its own inside it"
         )
     for entry in _entries(folder, folder, problems):
         if Path(entry.path) not in by_part.values():
-            problems.append(
-                Problem(printable(entry.name), "beside-classes", "lies beside the parts: passed over")
-            )
+            problems.append(Problem(printable(entry.name), "beside-classes", "lies beside the parts: passed over"))
     return sorted(by_part.items())
 
 

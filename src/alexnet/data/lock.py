@@ -42,9 +42,7 @@ def _locked(folder: Path, wait: bool) -> int:
         except BlockingIOError:
             os.close(handle)
             if not wait:
-                raise InputError(
-                    f"{folder} is being written by another process; wait for it or end it"
-                ) from None
+                raise InputError(f"{folder} is being written by another process; wait for it or end it") from None
             if not told:
                 note(f"another process is writing {folder}: waiting for it")
                 told = True

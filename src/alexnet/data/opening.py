@@ -3,25 +3,74 @@
 from pathlib import Path
 
 from ..errors import InputError
+from ..progress import note
 from .folders import open_folder
-from .named import NAMED
+from .idx import has_idx, open_idx
+from .imagenet import is_imagenet, open_imagenet
+from .lists import open_list
+from .named import NAMED, open_named
+from .packed import is_packed, open_packed
 from .source import Source
+
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+WANTED = "a folder of class folders, a list of paths and labels, a packed folder, a folder of IDX files"
 
 
 def open_source(spec: str | Path, root: Path | None = None) -> Source:
     """The labelled images that `spec` means, listed and not yet read.
 
     Args:
-        spec: a name (`digits`), or a path. A name wins over a folder called so; `./digits` is the folder.
-        root: where named sets are downloaded to.
+        spec: a name, one of NAMED, also as `name@folder` for the folder it lies in; or a path. A name
+            wins over a folder called so: `./digits` is the folder.
+        root: the folder that a named set lies in, or is fetched into.
 
     Raises:
         InputError: nothing is there, or nothing that can be learned from.
     """
-    if isinstance(spec, str) and spec in NAMED:
-        return NAMED[spec](root)
+    name, _, place = str(spec).partition("@")
+    if name in NAMED and not isinstance(spec, Path):
+        if Path(name).is_dir():
+            note(f"{name}: the set of that name; the folder here is ./{name}")
+        if name == "imagenet" and root is None and not place:
+            raise InputError("imagenet is not fetched; name the folder where it lies with --root, or as SOURCE")
+        return open_named(name, Path(place) if place else root)
     path = Path(spec)
-    if not path.is_dir():
-        names = ", ".join(NAMED)
-        raise InputError(f"there is no {spec}; give a folder of class folders or one of: {names}")
+    try:
+        if path.is_dir():
+            return _open_directory(path)
+        if path.is_file():
+            return _open_file(path)
+    except PermissionError as error:
+        raise InputError(f"{error.filename} cannot be read; check who may read it") from error
+    raise InputError(f"there is no {spec}; give {WANTED}, or one of {', '.join(NAMED)}")
+
+
+def _open_directory(path: Path) -> Source:
+    if is_packed(path):
+        return _of_packed(path)
+    if has_idx(path):
+        return open_idx(path)
+    if is_imagenet(path):
+        return open_imagenet(path)
     return open_folder(path)
+
+
+def _open_file(path: Path) -> Source:
+    if path.suffix.lower() in ARCHIVES:
+        raise InputError(f"{path} is an archive; unpack it and give the folder")
+    return open_list(path)
+
+
+def _of_packed(path: Path) -> Source:
+    packed = open_packed(path)
+    return Source(
+        name=packed.name,
+        spec=str(path.resolve()),
+        kind="packed",
+        classes=packed.classes,
+        labels=packed.labels,
+        given=packed.given,
+        paths=packed.paths,
+        problems=packed.skipped,
+        characters=packed.characters,
+    )

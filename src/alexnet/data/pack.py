@@ -208,6 +208,6 @@ def _refuse_full_disk(place: Path, needed: int) -> None:
     free = shutil.disk_usage(place).free
     if needed > free:
         raise InputError(
-            f"packing needs {readable_bytes(needed)} and {place.parent.resolve()} has {readable_bytes(free)}; "
-            "choose another place, or --format jpeg, which takes about a sixth"
+            f"packing needs {readable_bytes(needed)} and {place.parent.resolve()} has "
+            f"{readable_bytes(free)} free; choose another place, or --format jpeg, which takes about a sixth"
         )

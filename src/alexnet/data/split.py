@@ -1,31 +1,16 @@
-"""Three parts: train, validation and test, the same on every machine (design: the test is read once).
+"""Three parts: train, validation and test, the same on every machine; the test is read once.
 
 Within each class the images are ranked by the SHA-256 of their bytes, which is as good as chance and
 depends on nothing but the images: not on names, order, folder or random generator.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from ..errors import InputError
+from .packed import Packed
 from .source import NOT_GIVEN, TEST, TRAIN, VALIDATION
-
-
-class Content(Protocol):
-    """What a split looks at: a `Packed`, or anything with the same fields."""
-
-    kind: str
-    classes: list[str]
-    labels: np.ndarray
-    given: np.ndarray
-    digests: np.ndarray
-
-    @property
-    def paths(self) -> list[str]:
-        """What the images are called in messages."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -34,7 +19,7 @@ class Parts:
 
     Attributes:
         train, validation, test: the three parts.
-        left_out: training images whose bytes equal one of another part.
+        left_out: images whose bytes equal one of another part that is given.
         notes: what a person should know about how it came about.
     """
 
@@ -45,59 +30,111 @@ class Parts:
     notes: list[str]
 
 
-def split(packed: Content, test: float = 0.2, validation: float = 0.1) -> Parts:
-    """Part the images by decision: given parts as they are, the rest by rank of SHA-256.
+def split(packed: Packed, test: float = 0.2, validation: float = 0.1) -> Parts:
+    """The three parts of a pack.
 
-    Without given parts the first round(test * n) of each class are the test, the next
-    round(validation * n) the validation, the rest the training part. Where the source gives a
-    validation part and no test, the given part is the test; where it gives no validation part beside
-    the test, round(validation * n) of each class's training images are taken for it. Equal bytes are
-    never parted.
+    Without given parts (training alone counts as none) the first round(test * n) of each class are the test, the next
+    round(validation * n) the validation, the rest the training part. Given parts stay as they are. Where
+    the source gives a validation part and no test, that is the test; where it gives no validation part
+    beside the test, round(validation * n) of each class's training images are taken for it. Equal bytes
+    never come to two parts.
 
     Raises:
-        InputError: equal bytes under two labels, a class without a training image, or shares that leave none.
+        InputError: equal files under two labels, a class without a training image, or shares that leave
+            nothing to train on.
     """
+    _refuse_two_labels(packed)
+    return split_rows(packed.labels, packed.given, packed.digests, packed.classes, test, validation)
+
+
+def split_rows(
+    labels: np.ndarray,
+    given: np.ndarray,
+    digests: np.ndarray,
+    classes: list[str],
+    test: float,
+    validation: float,
+) -> Parts:
+    """`split` of images by their labels int64 [n], given parts uint8 [n] and digests uint8 [n, 32]."""
     if not (0 <= test < 1 and 0 <= validation < 1 and test + validation < 1):
         raise InputError(
-            f"shares test {test} and validation {validation} leave nothing to train on; "
+            f"shares of {test} for the test and {validation} for validation leave nothing to train on; "
             "give two numbers from 0 that stay under 1 together"
         )
-    refuse_two_labels(packed)
-    digests = (
-        np.ascontiguousarray(packed.digests).view("S32")[:, 0] if len(packed.digests) else np.array([], "S32")
-    )
-    # "S32" drops zero bytes at the end, which are compared as if they were there: nothing is lost.
-    part = packed.given.copy()
-    notes: list[str] = []
+    # As byte strings, digests sort and compare in one go; zero bytes at the end count as if they were there.
+    keys = np.ascontiguousarray(digests).view("S32")[:, 0]
+    part = given.copy()
     left_out = np.zeros(len(part), bool)
-    if part.any():
-        _follow_given(part, left_out, digests, notes)
+    notes: list[str] = []
+    if np.isin(part, [VALIDATION, TEST]).any():
+        _follow_given(part, left_out, keys, notes)
         if not (part == TRAIN).any():
-            raise InputError("the source gives a test part and no training part; add train/ beside it")
+            raise InputError("the source gives a part for testing and none for training; add train/ beside it")
         if not (part == VALIDATION).any():
-            _take(part, packed.labels, digests, {VALIDATION: validation}, among=(part == TRAIN) & ~left_out)
+            _take(part, labels, keys, {VALIDATION: validation}, among=(part == TRAIN) & ~left_out)
             notes.append(f"validation: {validation:.0%} of each class's training images")
     else:
         part[:] = TRAIN
-        _take(
-            part, packed.labels, digests, {TEST: test, VALIDATION: validation}, among=np.ones(len(part), bool)
-        )
-    parts = Parts(
-        *(np.flatnonzero((part == number) & ~left_out) for number in (TRAIN, VALIDATION, TEST)),
-        left_out=np.flatnonzero(left_out),
-        notes=notes,
-    )
-    _refuse_untrained(packed, parts)
-    return parts
+        _take(part, labels, keys, {TEST: test, VALIDATION: validation}, among=~left_out)
+    _refuse_untrained(labels[(part == TRAIN) & ~left_out], classes)
+    train, held, tested = (np.flatnonzero((part == number) & ~left_out) for number in (TRAIN, VALIDATION, TEST))
+    return Parts(train, held, tested, np.flatnonzero(left_out), notes)
 
 
-def refuse_two_labels(packed: Content) -> None:
-    """Raise InputError where equal files lie under two labels; equal arrays may (tiny digits do)."""
-    if packed.kind in ("named", "idx"):
+def may_share_bytes(kind: str) -> bool:
+    """Whether equal images may carry two labels.
+
+    In published sets and arrays they may, which stay as they are; in somebody's own files it is a
+    mistake to be put right.
+    """
+    return kind in ("named", "idx", "imagenet")
+
+
+def _follow_given(part: np.ndarray, left_out: np.ndarray, keys: np.ndarray, notes: list[str]) -> None:
+    """Complete the given parts, and mark what another part holds too; in place."""
+    if not (part == TEST).any():
+        part[part == VALIDATION] = TEST
+        notes.append("test: the part given as validation, as none is given as test")
+    undecided = part == NOT_GIVEN
+    if undecided.any():
+        part[undecided] = TRAIN
+        notes.append(f"{undecided.sum():,} images without a given part go to training")
+    for number, name, others in (
+        (VALIDATION, "validation", [TEST]),
+        (TRAIN, "training", [TEST, VALIDATION]),
+    ):
+        held = (part == number) & np.isin(keys, keys[np.isin(part, others)])
+        left_out |= held
+        if held.any():
+            notes.append(f"{held.sum():,} {name} images left out: equal ones are in a part that is tested on")
+
+
+def _take(part: np.ndarray, labels: np.ndarray, keys: np.ndarray, shares: dict[int, float], among: np.ndarray) -> None:
+    """Give the first round(share * n) images of each class to the parts in `shares`, in place.
+
+    A group of equal bytes goes where its first image goes; a group that spans classes goes where the
+    first of these classes sends it.
+    """
+    sent: dict[bytes, int] = {}
+    for label in np.unique(labels[among]):
+        rows = np.flatnonzero(among & (labels == label))
+        rows = rows[np.argsort(keys[rows], kind="stable")]
+        own = np.full(len(rows), TRAIN, np.uint8)
+        start = 0
+        for number, share in shares.items():
+            end = start + round(share * len(rows))
+            own[start:end] = number
+            start = end
+        for row, number in zip(rows, own.tolist()):
+            part[row] = sent.setdefault(bytes(keys[row]), number)
+
+
+def _refuse_two_labels(packed: Packed) -> None:
+    if may_share_bytes(packed.kind):
         return
     first: dict[bytes, int] = {}
-    for row, digest in enumerate(map(bytes, packed.digests)):
-        other = first.setdefault(digest, row)
+    for row, digest in enumerate(packed.digests):
+        other = first.setdefault(digest.tobytes(), row)
         if packed.labels[other] != packed.labels[row]:
             raise InputError(
                 f"{packed.paths[other]} and {packed.paths[row]} have equal bytes and two labels "
@@ -106,51 +143,11 @@ def refuse_two_labels(packed: Content) -> None:
             )
 
 
-def _follow_given(part: np.ndarray, left_out: np.ndarray, digests: np.ndarray, notes: list[str]) -> None:
-    """Complete the given parts, and leave out training images that another part holds too; in place."""
-    if not (part == TEST).any():
-        part[part == VALIDATION] = TEST
-        notes.append("test: the part given as validation, as there is none given as test")
-    undecided = part == NOT_GIVEN
-    if undecided.any():
-        part[undecided] = TRAIN
-        notes.append(f"{undecided.sum():,} images without a given part go to training")
-    for number, name, others in (
-        (VALIDATION, "validation", (TEST,)),
-        (TRAIN, "training", (TEST, VALIDATION)),
-    ):
-        held = np.isin(digests, digests[np.isin(part, others)]) & (part == number)
-        left_out |= held
-        if held.any():
-            notes.append(f"{held.sum():,} {name} images left out: their bytes equal one that is tested on")
-
-
-def _take(
-    part: np.ndarray, labels: np.ndarray, digests: np.ndarray, shares: dict[int, float], among: np.ndarray
-) -> None:
-    """Give the first round(share * n) images of each class to the parts in `shares`, in place.
-
-    A group of equal bytes goes where its first image goes; one that spans classes (arrays only)
-    goes where its first class sends it.
-    """
-    decided: dict[bytes, int] = {}
-    for label in np.unique(labels[among]):
-        rows = np.flatnonzero(among & (labels == label))
-        rows = rows[np.argsort(digests[rows], kind="stable")]
-        ends, end = [], 0
-        for number, share in shares.items():
-            end += round(share * len(rows))
-            ends.append((end, number))
-        for rank, row in enumerate(rows):
-            own = next((number for end, number in ends if rank < end), TRAIN)
-            part[row] = decided.setdefault(bytes(digests[row]), own)
-
-
-def _refuse_untrained(packed: Content, parts: Parts) -> None:
-    counts = np.bincount(packed.labels[parts.train], minlength=len(packed.classes))
-    missing = [packed.classes[label] for label in np.flatnonzero(counts == 0)]
+def _refuse_untrained(train_labels: np.ndarray, classes: list[str]) -> None:
+    counts = np.bincount(train_labels, minlength=len(classes))
+    missing = [classes[label] for label in np.flatnonzero(counts == 0)]
     if missing:
-        more = f" and {len(missing) - 1} more have" if missing[1:] else " has"
+        more = f" and {len(missing) - 1} more classes have" if missing[1:] else " has"
         raise InputError(
             f"class {missing[0]!r}{more} no training image; "
             "add images, or make the shares for test and validation smaller"

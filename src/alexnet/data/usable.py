@@ -8,15 +8,11 @@ from ..errors import InputError
 from .source import Problem
 
 
-def refuse_unusable(
-    classes: list[str], labels: np.ndarray, spec: str, problems: Sequence[Problem] = ()
-) -> None:
+def refuse_unusable(classes: list[str], labels: np.ndarray, spec: str, problems: Sequence[Problem] = ()) -> None:
     """Raise InputError where no image, only one class or an empty class is there; name what was skipped."""
     reason = unusable(classes, labels)
     if reason:
-        skipped = (
-            f" ({len(problems)} skipped, first {problems[0].path}: {problems[0].detail})" if problems else ""
-        )
+        skipped = f" ({len(problems)} skipped, first {problems[0].path}: {problems[0].detail})" if problems else ""
         raise InputError(f"{spec}: {reason[1]}{skipped}; `alexnet check` lists every file")
 
 
