@@ -166,6 +166,18 @@ VARIANTS: dict[str, Variant] = {
     ),
 }
 
+# Stage of `alexnet_2014` -> layer of torchvision.models.alexnet; weights and biases have the same shapes.
+TORCHVISION_LAYERS = {
+    "conv1": "features.0",
+    "conv2": "features.3",
+    "conv3": "features.6",
+    "conv4": "features.8",
+    "conv5": "features.10",
+    "fc6": "classifier.1",
+    "fc7": "classifier.4",
+    "fc8": "classifier.6",
+}
+
 
 def padding_of_conv1(variant: Variant, size: int) -> tuple[int, int]:
     """Zeros at left and top, and at right and bottom; 224 -> (1, 2) and 227 -> (0, 0) for "fit"."""
@@ -213,9 +225,7 @@ def _misfit(variant: Variant, size: int) -> str | None:
     return None
 
 
-def build_variant(
-    variant: Variant, classes: int = 1000, size: int | None = None, start: Start = "paper"
-) -> Classifier:
+def build_variant(variant: Variant, classes: int = 1000, size: int | None = None, start: Start = "paper") -> Classifier:
     """Build a variant with fresh weights, drawn from torch's global generator.
 
     Args:

@@ -86,9 +86,7 @@ class Conv(nn.Conv2d):
     def _padded(self, x: Tensor) -> Tensor:
         before, after = self.ends
         kernel, stride = self.kernel_size[0], self.stride[0]
-        missing = [
-            -(side + before + after - kernel) % stride if self.rounding == "up" else 0 for side in x.shape[2:]
-        ]
+        missing = [-(side + before + after - kernel) % stride if self.rounding == "up" else 0 for side in x.shape[2:]]
         return functional.pad(x, (before, after + missing[1], before, after + missing[0]))
 
     def extra_repr(self) -> str:
@@ -276,8 +274,7 @@ class Classifier(nn.Module):
         new = new.reshape(3, 1, 1) if new.numel() == 3 else new
         if tuple(new.shape) not in ((3, 1, 1), (3, self.size, self.size)):
             raise InputError(
-                f"a mean of shape {tuple(new.shape)} came; give 3 numbers or an image "
-                f"[3, {self.size}, {self.size}]"
+                f"a mean of shape {tuple(new.shape)} came; give 3 numbers or an image [3, {self.size}, {self.size}]"
             )
         if not float(scale) > 0:
             raise InputError(f"a scale of {float(scale)} came; give a positive number, 1 for none")

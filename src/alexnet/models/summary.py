@@ -56,7 +56,7 @@ def layer_table(net: Classifier, size: int | None = None) -> list[dict[str, Any]
         InputError: a size that the net does not take.
     """
     side = net.size if size is None else size
-    image = torch.empty(1, 3, side, side, device="meta")
+    image = torch.empty(1, 3, side, side, device="meta", dtype=net.mean.dtype)
     net.check(image)
     x, sees, step = image, 1, 1
     even = True
@@ -106,13 +106,16 @@ def summary_for_terminal(document: dict[str, Any]) -> Table:
     """The document that `summary` gives, as a table of 80 columns; below "output" stand the activations."""
     side, classes = document["size"], document["classes"]
     table = Table(
-        title=f"{document['model']}, {side} × {side} pixels, {classes} classes", box=SIMPLE, show_footer=True
+        title=f"{document['model']}, {side} × {side} pixels, {classes} classes",
+        box=SIMPLE,
+        pad_edge=False,
+        show_footer=True,
     )
     table.add_column("stage", footer="total")
     table.add_column("kind")
     table.add_column("output", justify="right", footer=f"{document['activations']:,}")
     table.add_column("parameters", justify="right", footer=f"{document['parameters']:,}")
-    table.add_column("multiply-adds", justify="right", footer=f"{document['multiply_adds']:,}")
+    table.add_column("mult-adds", justify="right", footer=f"{document['multiply_adds']:,}")
     table.add_column("sees", justify="right", footer="px")
     table.add_column("step", justify="right", footer="px")
     for row in document["layers"]:
