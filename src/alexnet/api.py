@@ -10,11 +10,12 @@ from alexnet.errors import InputError
 from alexnet.evaluation.evaluate import evaluate
 from alexnet.evaluation.predict import Answer, Prediction, Predictor, load
 from alexnet.models import build, names
-from alexnet.pictures import write_report
+from alexnet.pictures.report import write_report
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields, load_recipe, recipe_from
 from alexnet.training.loop import fit
-from alexnet.training.run import Run, resume, start
+from alexnet.training.run import Run
+from alexnet.training.start import resume, start
 from alexnet.training.summary import finish
 
 __all__ = [

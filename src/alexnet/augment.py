@@ -163,9 +163,9 @@ def training_images(
 def center_view(planes: Planes, size: int) -> Tensor:
     """The centre patch: float32 [1, n, 3, size, size]."""
     n = len(planes)
-    return patches(
-        planes, torch.full((n, 2), CENTRE, dtype=torch.float64), torch.zeros(n, dtype=torch.bool), size
-    )[None]
+    return patches(planes, torch.full((n, 2), CENTRE, dtype=torch.float64), torch.zeros(n, dtype=torch.bool), size)[
+        None
+    ]
 
 
 def ten_views(planes: Planes, size: int) -> Tensor:

@@ -73,13 +73,9 @@ def read_card(path: Path) -> Card:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except FileNotFoundError:
-        raise InputError(
-            f"{path} does not exist: give a run's folder or a .safetensors file of one"
-        ) from None
+        raise InputError(f"{path} does not exist: give a run's folder or a .safetensors file of one") from None
     except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path} is not a whole safetensors file ({error}): copy it again or train again"
-        ) from None
+        raise InputError(f"{path} is not a whole safetensors file ({error}): copy it again or train again") from None
     if "alexnet" not in metadata:
         raise InputError(f"{path} has no card saying which net it is: give weights that this package wrote")
     values = json.loads(metadata["alexnet"])
@@ -117,9 +113,7 @@ def weights_file(run_or_file: str | Path) -> Path:
             if (path / name).is_file():
                 return path / name
         if (path / "state.pt").is_file():
-            raise InputError(
-                f"{path} was stopped before its weights were written: alexnet train --resume {path}"
-            )
+            raise InputError(f"{path} was stopped before its weights were written: alexnet train --resume {path}")
         raise InputError(f"{path} holds no weights: give the folder of a run (best.safetensors inside)")
     if path.is_file():
         return path
@@ -138,7 +132,8 @@ def load_state(path: Path) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(
-            f"{path.parent} has no training state: the run has ended or never began; train on from it with --from {path.parent}"
+            f"{path.parent} has no training state: the run has ended or never began; "
+            f"train on from its weights with --from {path.parent}"
         ) from None
 
 

@@ -45,22 +45,23 @@ def models(arguments: list[str]) -> int:
 
 def summary(arguments: list[str]) -> int:
     """Show a net layer by layer, as its paper's table does."""
-    parser = Parser(
-        "summary", "Show a net layer by layer: output, parameters, multiply-adds, receptive field."
-    )
+    parser = Parser("summary", "Show a net layer by layer: output, parameters, multiply-adds, receptive field.")
     parser.add_argument("model", help="a name that `alexnet models` lists")
     parser.add_argument("--size", type=int, help="side of the input in pixels (default: the publication's)")
     parser.add_argument("--classes", type=int, default=1000, help="number of classes (default 1000)")
     _json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
+    import torch
     from rich.console import Console
 
-    from alexnet.models.summary import summary_of, summary_table
+    from alexnet.models import build
+    from alexnet.models.summary import summary, summary_for_terminal
 
-    table = summary_of(asked.model, asked.classes, asked.size)
+    with torch.device("meta"):  # counting needs no weights
+        document = summary(build(asked.model, asked.classes, asked.size))
     if asked.json:
-        return _print_json(table)
-    Console().print(summary_table(table))
+        return _print_json(document)
+    Console().print(summary_for_terminal(document))
     return 0
 
 
@@ -93,9 +94,18 @@ def check(arguments: list[str]) -> int:
 
     found = check_source(open_source(asked.source, asked.root))
     if asked.json:
-        _print_json(found.as_dict())
-    else:
-        print(found.as_text())
+        _print_json(found.to_dict())
+        return 0 if found.usable else 2
+    for name, count in found.classes.items():
+        print(f"{count:8,}  {name}")
+    print(f"{found.images:8,}  images of {len(found.classes)} classes")
+    if found.parts:
+        print(f"{'':8}  " + ", ".join(f"{count:,} {part}" for part, count in found.parts.items()))
+    for note in found.notes:
+        print(note)
+    for problem in found.problems:
+        print(f"{problem.kind}: {problem.path}: {problem.detail}")
+    print("ready to train" if found.usable else "not ready to train: see above")
     return 0 if found.usable else 2
 
 
@@ -104,16 +114,10 @@ def pack(arguments: list[str]) -> int:
     parser = Parser("pack", "Decode SOURCE once and store it as plain .npy files with a manifest.")
     _source_argument(parser)
     parser.add_argument("out", type=Path, help="the new folder")
-    parser.add_argument(
-        "--size", type=int, default=224, help="side of the net's input in pixels (default 224)"
-    )
+    parser.add_argument("--size", type=int, default=224, help="side of the net's input in pixels (default 224)")
     parser.add_argument("--stored", type=int, help="shorter side as stored (default: size * 256 / 224)")
-    parser.add_argument(
-        "--crop", choices=("centre", "none"), default="centre", help="centre squares or whole images"
-    )
-    parser.add_argument(
-        "--format", choices=("auto", "raw", "jpeg"), default="auto", help="raw under 4 GB, else JPEG"
-    )
+    parser.add_argument("--crop", choices=("centre", "none"), default="centre", help="centre squares or whole images")
+    parser.add_argument("--format", choices=("auto", "raw", "jpeg"), default="auto", help="raw under 4 GB, else JPEG")
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.data import open_source
     from alexnet.data import pack as pack_source
@@ -121,9 +125,7 @@ def pack(arguments: list[str]) -> int:
     packed = pack_source(
         open_source(asked.source, asked.root), asked.out, asked.stored, asked.crop, asked.format, asked.size
     )
-    print(
-        f"{len(packed)} images of {len(packed.classes)} classes in {packed.path}, {len(packed.skipped)} skipped"
-    )
+    print(f"{len(packed)} images of {len(packed.classes)} classes in {packed.path}, {len(packed.skipped)} skipped")
     return 0
 
 
@@ -137,9 +139,7 @@ def train(arguments: list[str]) -> int:
     options, positionals = _parted(arguments, flags)
     parser = ArgumentParser(prog="alexnet train", exit_on_error=False, allow_abbrev=False, description=TRAIN)
     parser.add_argument("source", nargs="?", default="digits", help="what to train on (default digits)")
-    parser.add_argument(
-        "--recipe", default="practical", help="practical, paper, source_2012, caffe, or a YAML file"
-    )
+    parser.add_argument("--recipe", default="practical", help="practical, paper, source_2012, caffe, or a YAML file")
     parser.add_argument("--out", help="the run's folder (default runs/<source>-<model>-<n>)")
     parser.add_argument("--from", help="start from the weights of a run or a .safetensors file")
     parser.add_argument("--freeze", help="stages that do not learn, with commas between")
@@ -159,14 +159,14 @@ def train(arguments: list[str]) -> int:
         known = [option for action in parser._actions for option in action.option_strings]
         raise InputError(f"{one_line(error)}{_did_you_mean(options, known)}") from None
     from alexnet.training.loop import STOPPED, fit
-    from alexnet.training.run import resume, start
+    from alexnet.training.start import resume, start
 
     if asked.resume:
-        others = [name for name in options if name.startswith("--")]
-        others = [name for name in others if name.split("=")[0] not in RESUME_OPTIONS]
-        if others or positionals:
+        names = [word.split("=")[0] for word in options if word.startswith("--")]
+        others = [name for name in names if name not in RESUME_OPTIONS] + positionals
+        if others:
             raise InputError(
-                f"--resume goes on with the run's own source and recipe, {(others + positionals)[0]} cannot be changed: "
+                f"--resume goes on with the run's own source and recipe, {others[0]} cannot be changed: "
                 f"leave it out, or start a new run with --from {asked.resume}"
             )
         run = resume(Path(asked.resume), asked.moved, asked.device)
@@ -279,9 +279,7 @@ def cache(arguments: list[str]) -> int:
         clear_cache()
     if asked.json:
         rows = [{"path": str(entry.path), "bytes": entry.bytes} for entry in entries]
-        return _print_json(
-            {"folder": str(cache_folder()), "bytes": total, "cleared": asked.clear, "packs": rows}
-        )
+        return _print_json({"folder": str(cache_folder()), "bytes": total, "cleared": asked.clear, "packs": rows})
     for entry in entries:
         print(f"{readable_bytes(entry.bytes):>10}  {entry.path}")
     print(f"{readable_bytes(total):>10}  {'deleted from' if asked.clear else 'in all, in'} {cache_folder()}")
@@ -386,9 +384,7 @@ def _did_you_mean(given: list[str], known: list[str]) -> str:
 
 
 def _source_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "source", help="a folder, a list, a packed folder, IDX files, or a name such as digits"
-    )
+    parser.add_argument("source", help="a folder, a list, a packed folder, IDX files, or a name such as digits")
     parser.add_argument("--root", type=Path, help="where named sets are kept")
 
 

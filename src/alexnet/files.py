@@ -21,9 +21,9 @@ def replacing(path: Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
     aside = Path(name)
-    aside.chmod(0o644)
     try:
         yield aside
+        aside.chmod(0o644)  # also where a library replaced the file by one of its own
         flush_to_disk(aside)
         aside.replace(path)
         flush_to_disk(path.parent)

@@ -174,9 +174,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
         image = Image.new("RGBA", overlay.size, (*BACKGROUND, 255))
         image.alpha_composite(overlay)
     if image.mode == "LAB":
-        to_rgb = ImageCms.buildTransform(
-            ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
-        )
+        to_rgb = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
         image = ImageCms.applyTransform(image, to_rgb) or image
     return np.array(image.convert("RGB"))
 

@@ -17,7 +17,8 @@ class Data:
     Attributes:
         test: share of the images kept for the test, where the source names no test part.
         validation: share kept for validation, where the source names no validation part.
-        stored: shorter side of stored photographs in pixels; by default round(size * 256 / 224).
+        margin: shorter side of stored photographs as a multiple of the input's side.
+        stored: the same in pixels, where it is not to follow the input's side.
         crop: store centre squares, or whole images for recipes that sample scales.
         format: raw bytes, JPEG, or raw as long as the pack stays under 4 GB.
         class_weights: weigh each class in the loss by the inverse of its count.
@@ -25,6 +26,7 @@ class Data:
 
     test: float = 0.2
     validation: float = 0.1
+    margin: float = 256 / 224
     stored: int | None = None
     crop: Literal["centre", "none"] = "centre"
     format: Literal["auto", "raw", "jpeg"] = "auto"

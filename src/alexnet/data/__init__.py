@@ -3,6 +3,8 @@
 from .batches import Batch, Batches
 from .cache import CacheEntry, cache_entries, cache_folder, clear_cache, packed_in_cache
 from .check import Report, check
+from .dataset import dataset_source
+from .for_recipe import packed_for
 from .named import NAMED
 from .opening import open_source
 from .pack import pack
@@ -26,10 +28,12 @@ __all__ = [
     "cache_folder",
     "check",
     "clear_cache",
+    "dataset_source",
     "is_packed",
     "open_packed",
     "open_source",
     "pack",
+    "packed_for",
     "packed_in_cache",
     "split",
     "statistics",

@@ -78,9 +78,7 @@ def probabilities(
     return out
 
 
-def measure(
-    net: Classifier, packed: Packed, rows: np.ndarray, side: int, size: int, batch: int
-) -> dict[str, float]:
+def measure(net: Classifier, packed: Packed, rows: np.ndarray, side: int, size: int, batch: int) -> dict[str, float]:
     """Error and mean log-loss on the centre crop; the validation of training. Without images both are 1."""
     if len(rows) == 0:
         return {"error": 1.0, "loss": 1.0, "images": 0}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.checkpoint import Card, load_weights, read_run, weights_file
-from alexnet.data import Packed, open_packed, open_source, packed_in_cache, split
+from alexnet.data import Packed, Source, open_packed, open_source, packed_for, split
 from alexnet.data.source import NOT_GIVEN
 from alexnet.errors import InputError
 from alexnet.evaluation.baselines import majority_error, nearest_pixel_error
@@ -25,13 +25,14 @@ from alexnet.evaluation.metrics import (
 )
 from alexnet.evaluation.published import comparable_to
 from alexnet.files import replacing, write_json
+from alexnet.recipes import recipe_from
 
 MISTAKES = 48  # pictures in the report
 
 
 def evaluate(
     run: str | Path,
-    source: str | None = None,
+    source: str | Source | None = None,
     views: str | None = None,
     split_name: str | None = None,
     root: Path | None = None,
@@ -61,9 +62,9 @@ def evaluate(
     net, card = load_weights(file)
     net.to(device)
     recipe = card.recipe
-    views = views or recipe["evaluation"]["views"]
-    averaged = recipe["evaluation"]["averaged"]
-    packed = packed_for(card, file.parent, source, root)
+    views = str(views or recipe["evaluation"]["views"])
+    averaged = str(recipe["evaluation"]["averaged"])
+    packed = images_of(card, file.parent, source, root)
     rows, part = rows_of(packed, card, split_name)
     labels = class_numbers(packed, card)[rows]
     began = time.monotonic()
@@ -85,7 +86,7 @@ def evaluate(
     return result
 
 
-def packed_for(card: Card, folder: Path, source: str | None, root: Path | None) -> Packed:
+def images_of(card: Card, folder: Path, source: str | Source | None, root: Path | None) -> Packed:
     """Open the images: of the source given, or of the run's own."""
     if source is None:
         where = Path(read_run(folder)["packed"]) if (folder / "run.json").is_file() else None
@@ -94,11 +95,8 @@ def packed_for(card: Card, folder: Path, source: str | None, root: Path | None) 
             if packed.fingerprint == card.fingerprint:
                 return packed
         source = card.spec
-    data = card.recipe["data"]
-    opened = open_source(source, root)
-    if isinstance(opened, Packed):
-        return opened
-    return packed_in_cache(opened, card.side, data["crop"], data["format"], card.size)
+    opened = source if isinstance(source, Source) else open_source(source, root)
+    return packed_for(opened, recipe_from(card.recipe))[0]
 
 
 def rows_of(packed: Packed, card: Card, split_name: str | None) -> tuple[np.ndarray, str]:
@@ -110,9 +108,7 @@ def rows_of(packed: Packed, card: Card, split_name: str | None) -> tuple[np.ndar
     parts = split(packed, data["test"], data["validation"])
     rows = {"train": parts.train, "val": parts.validation, "test": parts.test}[split_name or "test"]
     if len(rows) == 0:
-        raise InputError(
-            f"{packed.name} has no images in its {split_name or 'test'} part: choose another --split"
-        )
+        raise InputError(f"{packed.name} has no images in its {split_name or 'test'} part: choose another --split")
     return rows, split_name or "test"
 
 
@@ -121,7 +117,8 @@ def class_numbers(packed: Packed, card: Card) -> np.ndarray:
     unknown = [name for name in packed.classes if name not in card.classes]
     if unknown:
         raise InputError(
-            f"{packed.name} has classes that the net does not know ({', '.join(unknown[:5])}): it knows {', '.join(card.classes[:10])}"
+            f"{packed.name} has classes that the net does not know ({', '.join(unknown[:5])}): "
+            f"it knows {', '.join(card.classes[:10])}; name the class folders as in training"
         )
     numbers = np.array([card.classes.index(name) for name in packed.classes])
     return numbers[packed.labels]
@@ -156,9 +153,7 @@ def describe(p: np.ndarray, labels: np.ndarray, card: Card) -> dict[str, Any]:
     }
 
 
-def mistakes(
-    p: np.ndarray, labels: np.ndarray, rows: np.ndarray, packed: Packed, card: Card
-) -> list[dict[str, Any]]:
+def mistakes(p: np.ndarray, labels: np.ndarray, rows: np.ndarray, packed: Packed, card: Card) -> list[dict[str, Any]]:
     """The wrong answers that were surest, worst first."""
     answers = p.argmax(1)
     wrong = np.flatnonzero(answers != labels)
@@ -185,9 +180,7 @@ def trained_on(folder: Path, digests: np.ndarray) -> int:
     return sum(digest.tobytes() in seen for digest in digests)
 
 
-def keep(
-    run: Path, result: dict[str, Any], packed: Packed, card: Card, rows: np.ndarray, labels: np.ndarray
-) -> None:
+def keep(run: Path, result: dict[str, Any], packed: Packed, card: Card, rows: np.ndarray, labels: np.ndarray) -> None:
     """Write evaluation.json: the recipe's own views are the headline, others stand beside them in `by_views`."""
     path = run / "evaluation.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

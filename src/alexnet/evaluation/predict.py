@@ -73,8 +73,8 @@ class Predictor:
             alexnet.images.ImageProblem: an image cannot be read.
         """
         evaluation = self.card.recipe.get("evaluation", {})
-        views = views or evaluation.get("views", "center")
-        averaged = evaluation.get("averaged", "softmax")
+        views = str(views or evaluation.get("views", "center"))
+        averaged = str(evaluation.get("averaged", "softmax"))
         whole = self.card.recipe.get("data", {}).get("crop", "centre") == "none"
         p = [
             batch_probabilities(
@@ -132,9 +132,7 @@ def as_pixels(image: Any) -> np.ndarray:
     if pixels.ndim == 2:
         pixels = np.stack([pixels] * 3, axis=-1)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != 3:
-        raise InputError(
-            f"an image came as {pixels.dtype} {list(pixels.shape)}: give uint8 [h, w, 3], a path or bytes"
-        )
+        raise InputError(f"an image came as {pixels.dtype} {list(pixels.shape)}: give uint8 [h, w, 3], a path or bytes")
     return pixels
 
 
@@ -147,9 +145,7 @@ def several(images: Any) -> list[Any]:
     return [images]
 
 
-def answers(
-    run: str | Path, images: Sequence[str], top: int = 5, views: str | None = None
-) -> list[dict[str, Any]]:
+def answers(run: str | Path, images: Sequence[str], top: int = 5, views: str | None = None) -> list[dict[str, Any]]:
     """Ask a run about image files; one that cannot be read gives its error and stops nothing.
 
     Returns: rows {"image", "predictions": [{"label", "probability"}], "accepted"} or {"image", "error"}.

@@ -21,19 +21,11 @@ class Published(NamedTuple):
 PUBLISHED = [
     Published("alexnet", "ILSVRC-2010 test", "ten", 37.5, 17.0, "Krizhevsky et al. 2012, table 1"),
     Published("alexnet", "ILSVRC-2010 test", "center", 39.0, 18.3, "Krizhevsky et al. 2012, section 4.1"),
-    Published(
-        "alexnet", "ILSVRC-2012 validation", "ten", 40.7, 18.2, "Krizhevsky et al. 2012, table 2, one net"
-    ),
-    Published(
-        "alexnet_2012", "ILSVRC-2012 validation", "ten", 40.7, 18.2, "the 2012 code's own note on net 145"
-    ),
+    Published("alexnet", "ILSVRC-2012 validation", "ten", 40.7, 18.2, "Krizhevsky et al. 2012, table 2, one net"),
+    Published("alexnet_2012", "ILSVRC-2012 validation", "ten", 40.7, 18.2, "the 2012 code's own note on net 145"),
     Published("caffe_alexnet", "ILSVRC-2012 validation", "center", 42.9, 19.8, "BVLC bvlc_alexnet readme"),
-    Published(
-        "caffenet", "ILSVRC-2012 validation", "center", 42.6, 19.6, "BVLC bvlc_reference_caffenet readme"
-    ),
-    Published(
-        "alexnet_2014", "ILSVRC-2012 validation", "center", 43.478, 20.934, "torchvision's documentation"
-    ),
+    Published("caffenet", "ILSVRC-2012 validation", "center", 42.6, 19.6, "BVLC bvlc_reference_caffenet readme"),
+    Published("alexnet_2014", "ILSVRC-2012 validation", "center", 43.478, 20.934, "torchvision's documentation"),
 ]
 
 

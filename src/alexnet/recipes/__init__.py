@@ -41,7 +41,8 @@ def load_recipe(name_or_file: str | Path) -> Recipe:
     path = Path(name_or_file)
     if not path.is_file():
         raise InputError(
-            f"recipe {str(name_or_file)!r} is neither a file nor one of {', '.join(RECIPES)}: name one of these or give a YAML file"
+            f"recipe {str(name_or_file)!r} is neither a file nor one of {', '.join(RECIPES)}: "
+            "name one of these or give a YAML file"
         )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -95,9 +96,9 @@ def one_line(error: Exception) -> str:
     given = re.search(r"(?:Given value|Got value): (.*)", text)
     wanted = sorted(set(re.findall(r"Expected an? (<class '\w+'>|[\w.]+\[.*?\])", text)))
     if key and given and wanted:
-        kinds = " or ".join(
-            re.sub(r"<class '(\w+)'>", r"\1", kind).removeprefix("typing.") for kind in wanted
-        ).replace("NoneType", "null")
+        kinds = " or ".join(re.sub(r"<class '(\w+)'>", r"\1", kind).removeprefix("typing.") for kind in wanted).replace(
+            "NoneType", "null"
+        )
         return f"--{key[1]} got {given[1].strip()!r}: wanted {kinds}"
     return " ".join(text.split())
 

@@ -13,7 +13,7 @@ CAFFE = Recipe(
     model="caffe_alexnet",
     size=227,
     epochs=90,  # 450,000 steps of 256 images
-    data=Data(stored=256),
+    data=Data(margin=256 / 227),
     net=Net(start="paper", mean="image", scale="one"),
     augmentation=Augmentation(crop=True, mirror=True, colour="off"),  # no relighting
     optimiser=Optimiser(

@@ -17,7 +17,7 @@ PAPER = Recipe(
     model="alexnet",
     size=224,  # section 3.5: 224x224x3 (crops of 256x256, section 4.1)
     epochs=90,  # section 5: roughly 90 cycles
-    data=Data(stored=256),  # section 2: shorter side to 256, then the central patch
+    data=Data(margin=256 / 224),  # section 2: shorter side to 256, then the central patch
     net=Net(
         start="paper",  # section 5: N(0, 0.01), biases 1 in conv2, conv4, conv5 and the hidden fully-connected layers
         mean="image",  # section 2: the mean activity of each pixel

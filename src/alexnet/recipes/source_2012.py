@@ -14,7 +14,7 @@ SOURCE_2012 = Recipe(
     model="alexnet_2012",
     size=224,  # 256 less a border of 16 on each side
     epochs=91,
-    data=Data(stored=256),
+    data=Data(margin=256 / 224),
     net=Net(start="paper", mean="image", scale="one"),  # pixels stay in 0..255 less the mean image
     augmentation=Augmentation(
         crop=True,

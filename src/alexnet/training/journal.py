@@ -22,9 +22,7 @@ class Journal:
         self.path = folder / "metrics.jsonl"
         self._file = self.path.open("ab")
         if self._file.tell() < length:
-            raise InputError(
-                f"{self.path} is shorter than when the run was saved: it was changed; start a new run"
-            )
+            raise InputError(f"{self.path} is shorter than when the run was saved: it was changed; start a new run")
         os.truncate(self.path, length)
         self._board = _board(folder / "board") if board else None
 
@@ -71,7 +69,5 @@ def _board(folder: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise InputError(
-            "--board needs TensorBoard: pip install 'alexnet[board]', or leave --board out"
-        ) from None
+        raise InputError("--board needs TensorBoard: pip install 'alexnet[board]', or leave --board out") from None
     return SummaryWriter(str(folder))

@@ -17,9 +17,7 @@ from alexnet.models import Classifier
 from alexnet.recipe import Recipe
 
 
-def parameter_groups(
-    net: Classifier, recipe: Recipe, fresh: set[str], frozen: set[str]
-) -> list[dict[str, Any]]:
+def parameter_groups(net: Classifier, recipe: Recipe, fresh: set[str], frozen: set[str]) -> list[dict[str, Any]]:
     """Part a net's parameters by what decides their rate: own stage, taken over or fresh, weight or bias.
 
     Args:
@@ -82,6 +80,10 @@ class Rates:
             group["lr"] = rate
         return self._rate(step, "", bias=False)
 
+    def share(self, step: int) -> float:
+        """The weights' rate at a step, as a share of the recipe's."""
+        return self._rate(step, "", bias=False) / self.recipe.optimiser.rate
+
     def colour_deviation(self, step: int) -> float:
         """The deviation of the colour noise at a step."""
         deviation = self.recipe.augmentation.colour_deviation
@@ -143,11 +145,7 @@ class Rates:
     def _past_events(self, step: int) -> list[Any]:
         schedule = self.recipe.schedule
         now = step / self.steps_per_epoch * schedule.published_epochs / self.epochs
-        return (
-            [event for event in schedule.events if event.epoch <= now + 1e-9]
-            if schedule.kind == "steps"
-            else []
-        )
+        return [event for event in schedule.events if event.epoch <= now + 1e-9] if schedule.kind == "steps" else []
 
     def _keep_velocity(self, group: dict[str, Any], rate: float) -> None:
         scale = group["lr"] / rate if rate > 0 else 0.0

@@ -1,33 +1,23 @@
-"""A training run before and after its loop: what it is made of, its folder, and how it is found again."""
+"""A training run: what it is made of, what its weights say of it, and its calibration."""
 
-import platform
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
-from alexnet import __version__
-from alexnet.augment import CENTRE, ColourAxes, center_view, patches, to_planes
-from alexnet.checkpoint import Card, load_state, load_weights, read_run, weights_file
-from alexnet.data import Packed, Parts, Source, open_packed, open_source, packed_in_cache, split, statistics
-from alexnet.errors import InputError
+from alexnet.augment import ColourAxes, center_view, to_planes
+from alexnet.checkpoint import Card, read_run
+from alexnet.data import Packed, Parts
 from alexnet.evaluation.calibrate import apply_temperature, fit_temperature, none_of_these_threshold
 from alexnet.evaluation.classify import probabilities
-from alexnet.files import write_json, write_text
-from alexnet.models import Classifier, build
-from alexnet.progress import note
+from alexnet.files import write_json
+from alexnet.models import Classifier
 from alexnet.recipe import Recipe
-from alexnet.recipes import as_fields, as_yaml, recipe_from
-from alexnet.training.devices import choose_device, environment
+from alexnet.recipes import as_fields
 from alexnet.training.optimise import parameter_groups
-
-SMALL = 64  # pixels: sets of smaller images train at 67, where the layers are 15, 7, 3 and 1 wide
-WORK = 24_000  # images that the practical recipe sees in all, within the bounds below
-EPOCHS = (6, 60)
 
 
 @dataclass
@@ -134,241 +124,6 @@ class Run:
         write_json(self.folder / "run.json", about)
 
 
-def start(
-    source: Source | Packed | str,
-    recipe: Recipe,
-    out: Path | None = None,
-    weights: Path | None = None,
-    freeze: tuple[str, ...] = (),
-    device: str = "auto",
-    root: Path | None = None,
-    command: str = "",
-) -> Run:
-    """Make a new run: pack the source, part it, build the net, and write the run's folder.
-
-    Args:
-        source: a SOURCE of the command line, or one that is open.
-        recipe: fields that are None are decided here.
-        out: the run's folder; by default runs/<source>-<model>-<n>.
-        weights: run or file to start from: all stages but the classifier are taken over, and with them the
-            net, its input size and what it subtracts.
-        freeze: stages that do not learn.
-        device: "auto", "cpu", "cuda" or "mps".
-        root: where named sets are kept.
-        command: noted in the run's folder.
-
-    Raises:
-        InputError: the folder exists; the data cannot be trained on; a stage or model does not exist.
-    """
-    if out is not None and Path(out).exists():
-        raise InputError(
-            f"{out} exists and is never overwritten: choose another --out, or go on with --resume {out}"
-        )
-    chosen = choose_device(device)
-    before, card = load_weights(weights_file(weights)) if weights is not None else (None, None)
-    if card is not None:
-        recipe = replace(recipe, model=card.model, size=recipe.size or card.size)
-    opened = source if isinstance(source, Source | Packed) else open_source(source, root)
-    small = _small(opened)
-    size = recipe.size or (67 if small else 224)
-    side = recipe.data.stored or round(size * 256 / 224)
-    recipe = replace(recipe, size=size, data=replace(recipe.data, stored=side))
-    packed = opened if isinstance(opened, Packed) else packed_in_cache(
-        opened, side, recipe.data.crop, recipe.data.format, size
-    )  # fmt: skip
-    parts = split(packed, recipe.data.test, recipe.data.validation)
-    for text in parts.notes:
-        note(text)
-    recipe = decide(recipe, packed, len(parts.train))
-    counted = statistics(packed, parts.train)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        net = build(recipe.model, classes=len(packed.classes), size=size, start=recipe.net.start)
-    if before is not None:
-        take_over(net, before)
-    else:
-        net.set_preprocessing(*_preprocessing(recipe, counted, side, size))
-    fresh = {net.classifier_stage} if before is not None else set()
-    run = Run(
-        folder=_new_folder(out, packed.name, recipe.model),
-        recipe=recipe,
-        packed=packed,
-        parts=parts,
-        net=net,
-        device=chosen,
-        fresh=fresh,
-        frozen=set(freeze),
-        colour_axes=ColourAxes(counted.eigenvalues, counted.eigenvectors, net.mean),
-        size=size,
-        side=side,
-    )
-    run.groups()  # refuses a stage that does not exist, before anything is written
-    _write_folder(run, command, weights)
-    return run
-
-
-def resume(folder: Path, source: str | None = None, device: str = "auto") -> Run:
-    """Take up a run that was stopped or killed, at the last state it saved.
-
-    Args:
-        folder: the run's folder.
-        source: where the images are now, if they were moved; they must be the same.
-        device: as for `start`.
-
-    Raises:
-        InputError: no such run; it has ended; the images are gone or others.
-    """
-    about = read_run(folder)
-    state = load_state(folder / "state.pt")
-    recipe = recipe_from(yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8")))
-    assert recipe.size is not None and recipe.data.stored is not None
-    packed = _packed_again(about, recipe, source)
-    net = build(recipe.model, classes=len(packed.classes), size=recipe.size)
-    net.set_preprocessing(state["net"]["mean"], state["net"]["scale"])
-    chosen = choose_device(device)
-    for name, value in environment(chosen).items():
-        if about["environment"].get(name) != value:
-            note(
-                f"resumed with {name} {value}, saved with {about['environment'].get(name)}: the last digits may differ"
-            )
-    counted = statistics(packed, (parts := split(packed, recipe.data.test, recipe.data.validation)).train)
-    return Run(
-        folder=folder,
-        recipe=recipe,
-        packed=packed,
-        parts=parts,
-        net=net,
-        device=chosen,
-        fresh=set(about["fresh"]),
-        frozen=set(about["frozen"]),
-        colour_axes=ColourAxes(counted.eigenvalues, counted.eigenvectors, net.mean),
-        size=recipe.size,
-        side=recipe.data.stored,
-        state=state,
-    )
-
-
-def decide(recipe: Recipe, packed: Packed, train: int) -> Recipe:
-    """Fill what the recipe leaves to the data: length and mirror."""
-    low, high = EPOCHS
-    epochs = recipe.epochs if recipe.epochs is not None else max(low, min(high, WORK // max(1, train)))
-    if epochs < 1:
-        raise InputError(f"--epochs {epochs}: give at least 1")
-    mirror = recipe.augmentation.mirror if recipe.augmentation.mirror is not None else not packed.characters
-    return replace(recipe, epochs=epochs, augmentation=replace(recipe.augmentation, mirror=mirror))
-
-
-def take_over(net: Classifier, before: Classifier) -> None:
-    """Copy all stages but the classifier, and what is subtracted from the input.
-
-    Raises:
-        InputError: a stage has another shape, as fc6 has for another input size.
-    """
-    if net.size != before.size:
-        raise InputError(
-            f"the weights are of a net for {before.size}x{before.size} pixels, --size says {net.size}: leave --size out"
-        )
-    own = net.state_dict()
-    kept = {
-        name: value
-        for name, value in before.state_dict().items()
-        if name.split(".")[0] != net.classifier_stage and name in own
-    }
-    net.set_preprocessing(kept["mean"], kept["scale"])
-    net.load_state_dict(kept, strict=False)
-
-
 def now() -> str:
     """The time, in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _small(source: Source | Packed) -> bool:
-    if isinstance(source, Packed):
-        return source.native
-    return source.arrays is not None and max(source.arrays.shape[1:3]) <= SMALL
-
-
-def _preprocessing(recipe: Recipe, counted: Any, side: int, size: int) -> tuple[torch.Tensor, float]:
-    mean = torch.from_numpy(counted.mean).float()[:, None, None]
-    if recipe.net.mean == "image":
-        image = to_planes(np.moveaxis(counted.mean_image, 0, -1)[None], side, "cpu")
-        middle = torch.full((1, 2), CENTRE, dtype=torch.float64)
-        mean = patches(image, middle, torch.zeros(1, dtype=torch.bool), size)[0].contiguous()
-    return mean, counted.deviation if recipe.net.scale == "deviation" else 1.0
-
-
-def _packed_again(about: dict[str, Any], recipe: Recipe, source: str | None) -> Packed:
-    if source is None and Path(about["packed"]).is_dir():
-        packed = open_packed(Path(about["packed"]))
-    else:
-        assert recipe.size is not None and recipe.data.stored is not None
-        try:
-            opened = open_source(source or about["spec"])
-        except InputError as error:
-            raise InputError(f"{error}; if the images were moved, say where with --source") from None
-        packed = opened if isinstance(opened, Packed) else packed_in_cache(
-            opened, recipe.data.stored, recipe.data.crop, recipe.data.format, recipe.size
-        )  # fmt: skip
-    if packed.fingerprint != about["fingerprint"]:
-        raise InputError(
-            f"{source or about['spec']} does not hold the images that {about['source']} was trained on: "
-            "give the same images with --source, or start a new run"
-        )
-    return packed
-
-
-def _new_folder(out: Path | None, source: str, model: str) -> Path:
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        return out
-    for number in range(1, 100_000):
-        folder = Path("runs") / f"{source}-{model}-{number}"
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            continue
-    raise InputError("runs/ is full: give --out")
-
-
-def _write_folder(run: Run, command: str, weights: Path | None) -> None:
-    write_text(run.folder / "recipe.yaml", as_yaml(run.recipe))
-    np.save(run.folder / "trained_on.npy", run.packed.digests[run.parts.train])
-    first = next(
-        (name for name, value in run.net.state_dict().items() if value.dim() == 4 and "weight" in name), None
-    )
-    write_json(
-        run.folder / "run.json",
-        {
-            "command": command,
-            "version": __version__,
-            "model": run.recipe.model,
-            "source": run.packed.name,
-            "spec": run.packed.spec,
-            "packed": str(run.packed.path.resolve()),
-            "fingerprint": run.packed.fingerprint,
-            "classes": run.packed.classes,
-            "counts": dict(zip(run.packed.classes, run.class_counts)),
-            "parts": {
-                "train": len(run.parts.train),
-                "validation": len(run.parts.validation),
-                "test": len(run.parts.test),
-                "left_out": len(run.parts.left_out),
-            },
-            "skipped": [vars(problem) for problem in run.packed.skipped],
-            "notes": run.parts.notes,
-            "from": str(weights) if weights is not None else None,
-            "fresh": sorted(run.fresh),
-            "frozen": sorted(run.frozen),
-            "parameters": sum(p.numel() for p in run.net.parameters()),
-            "size": run.size,
-            "first_filters": {
-                "key": first,
-                "towers": 2 if run.recipe.model in ("alexnet", "alexnet_2012") else 1,
-            },
-            "environment": environment(run.device),
-            "machine": platform.platform(),
-            "started": now(),
-        },
-    )

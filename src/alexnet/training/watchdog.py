@@ -87,7 +87,8 @@ class Watchdog:
             if update is not None and update > LARGE_UPDATE:
                 messages += self._say(
                     f"large {stage}",
-                    f"a step changes the weights of {stage} by {update:.1%}, some 0.1 % is healthy: lower --optimiser.rate",
+                    f"a step changes the weights of {stage} by {update:.1%}, some 0.1 % is healthy: "
+                    "lower --optimiser.rate",
                 )
             if update is not None and update < SMALL_UPDATE and rate_share > 0.1:
                 messages += self._say(

@@ -1,0 +1,27 @@
+# One line a task. PYTHON makes the environment; all else runs in it.
+PYTHON ?= python3
+IN = .venv/bin
+
+.PHONY: setup fix check test slow lock results
+
+setup: .venv/ready                        ## the environment: the package and what its development needs
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv && $(IN)/pip install -q -e '.[dev]' -c constraints.txt && touch $@
+
+fix: setup                                ## format, and mend what can be mended by itself
+	$(IN)/ruff format . && $(IN)/ruff check --fix .
+
+check: setup                              ## format, lint, types, import contracts
+	$(IN)/ruff format --check . && $(IN)/ruff check . && $(IN)/pyright --pythonpath $(IN)/python && $(IN)/lint-imports
+
+test: setup                               ## the fast tests
+	$(IN)/pytest -n 2 -m 'not slow'
+
+slow: setup                               ## the tests that take longer
+	$(IN)/pytest -m slow
+
+lock: setup                               ## the versions that the tests ran with
+	$(IN)/pip freeze --exclude-editable | grep -vE '^(nvidia|cuda|triton)' > constraints.txt
+
+results: setup                            ## the files behind the figures in README and docs
+	$(IN)/python benchmarks/digits.py && $(IN)/python benchmarks/fashion_mnist.py && $(IN)/python benchmarks/photographs.py && $(IN)/python benchmarks/tables.py

@@ -1,0 +1,30 @@
+"""A source packed as a recipe wants it."""
+
+from alexnet.data.cache import packed_in_cache
+from alexnet.data.packed import Packed
+from alexnet.data.source import Source
+from alexnet.data.stored import NATIVE_SIDE
+from alexnet.recipe import Recipe
+
+SIZE, SIZE_FOR_SMALL = 224, 67  # pixels; at 67 AlexNet's maps are 15, 7, 3 and 1 wide
+
+
+def packed_for(source: Source | Packed, recipe: Recipe) -> tuple[Packed, int, int]:
+    """Pack a source; give it with the side of the net's input and the shorter side that patches are cut from.
+
+    Without a size in the recipe, sets of small images (at most 64 pixels) train at 67 pixels, all others at 224.
+    """
+    if isinstance(source, Source):
+        few = source.arrays is not None and max(source.arrays.shape[1:3]) <= NATIVE_SIDE
+        size = recipe.size or (SIZE_FOR_SMALL if few else SIZE)
+        side = side_for(size, recipe)
+        # Small images keep their own size unless a side is asked for, so the usual one is not asked for.
+        usual = recipe.data.stored is None and side == round(size * 256 / 224)
+        source = packed_in_cache(source, None if usual else side, recipe.data.crop, recipe.data.format, size)
+    size = recipe.size or (SIZE_FOR_SMALL if source.native else SIZE)
+    return source, size, side_for(size, recipe)
+
+
+def side_for(size: int, recipe: Recipe) -> int:
+    """The shorter side, in pixels, that patches of `size` are cut from."""
+    return recipe.data.stored or round(size * recipe.data.margin)
