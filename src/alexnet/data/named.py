@@ -1,6 +1,8 @@
 """Sets that go by a name: digits, which scikit-learn brings along, and those that torchvision fetches."""
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TypeVar
 
@@ -133,7 +135,8 @@ def _fetched(name: str, root: Path, make: Callable[[bool], Set]) -> Set:
         note(f"{name}: fetching it into {root}")
     try:
         root.mkdir(parents=True, exist_ok=True)
-        return make(True)
+        with redirect_stdout(sys.stderr):  # torchvision prints there, where results alone belong
+            return make(True)
     except (RuntimeError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(

@@ -88,8 +88,8 @@ def write_pack(source: Source, out: Path, storage: Storage, wait: bool) -> Packe
                 ) from error
             raise
         partial.rename(out)
-        with suppress(FileNotFoundError):
-            (out / "lock").unlink()
+        for name in ("journal.jsonl", "purpose.json", "lock"):
+            (out / name).unlink(missing_ok=True)
         flush_to_disk(out.parent)
     return open_packed(out)
 
@@ -200,8 +200,6 @@ def _finish(source: Source, partial: Path, storage: Storage, journal: Journal) -
         "skipped": [asdict(problem) for problem in problems],
     }
     write_json(partial / "manifest.json", manifest)
-    for name in ("journal.jsonl", "purpose.json"):
-        (partial / name).unlink()
 
 
 def _refuse_full_disk(place: Path, needed: int) -> None:
