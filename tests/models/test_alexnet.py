@@ -11,7 +11,8 @@ from torch.nn.functional import conv2d, local_response_norm, max_pool2d, pad
 from alexnet.errors import InputError
 from alexnet.models import MODELS, VARIANTS, build, build_variant, names, parameters
 from alexnet.models.alexnet import TORCHVISION_LAYERS, padding_of_conv1, sides, smallest_size
-from alexnet.models.blocks import Classifier, Dropout
+from alexnet.models.classifier import Classifier
+from alexnet.models.dropout import Dropout
 
 PAPERS_ORDER = "conv1 norm1 pool1 conv2 norm2 pool2 conv3 conv4 conv5 pool5 fc6 drop6 fc7 drop7 fc8"
 ORDERS = {

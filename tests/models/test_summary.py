@@ -9,7 +9,9 @@ from rich.console import Console
 
 from alexnet.errors import InputError
 from alexnet.models import VARIANTS, build, build_variant
-from alexnet.models.blocks import Classifier, Conv, FullyConnected, MaxPool, begin_step
+from alexnet.models.blocks import Conv, FullyConnected, MaxPool
+from alexnet.models.classifier import Classifier
+from alexnet.models.dropout import begin_step
 from alexnet.models.summary import layer_table, summary, summary_for_terminal
 
 

@@ -8,7 +8,8 @@ import torch
 
 from alexnet.errors import InputError
 from alexnet.models.alexnet import VARIANTS, Start, Variant, build_variant
-from alexnet.models.blocks import Classifier, Dropout, as_convolutions, begin_step, from_convolutions
+from alexnet.models.classifier import Classifier, as_convolutions, from_convolutions
+from alexnet.models.dropout import Dropout, begin_step
 
 __all__ = [
     "MODELS",

@@ -29,17 +29,9 @@ import torch
 from torch import nn
 
 from alexnet.errors import InputError
-from alexnet.models.blocks import (
-    Classifier,
-    Conv,
-    ConvReLU,
-    Dropout,
-    FullyConnected,
-    FullyConnectedReLU,
-    MaxPool,
-    Rounding,
-    output_size,
-)
+from alexnet.models.blocks import Conv, ConvReLU, FullyConnected, FullyConnectedReLU, MaxPool, Rounding, output_size
+from alexnet.models.classifier import Classifier
+from alexnet.models.dropout import Dropout
 from alexnet.models.lrn import LRN, Convention, SpatialNorm
 
 Start = Literal["paper", "he"]

@@ -15,15 +15,9 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from alexnet.models.blocks import (
-    Classifier,
-    Conv,
-    ConvReLU,
-    Dropout,
-    FullyConnected,
-    FullyConnectedReLU,
-    MaxPool,
-)
+from alexnet.models.blocks import Conv, ConvReLU, FullyConnected, FullyConnectedReLU, MaxPool
+from alexnet.models.classifier import Classifier
+from alexnet.models.dropout import Dropout
 from alexnet.models.lrn import LRN, SpatialNorm
 
 KINDS: dict[type[nn.Module], str] = {
