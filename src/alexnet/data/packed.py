@@ -83,8 +83,13 @@ class Packed:
         """
         if self.layout == "raw" and self.shape:
             return np.asarray(self._images[rows])
-        images = list(pool.map(self._one, rows) if pool else map(self._one, rows))
-        return np.stack(images) if self.shape and images else images
+        images = pool.map(self._one, rows) if pool else map(self._one, rows)
+        if self.shape is None:
+            return list(images)
+        batch = np.empty((len(rows), *self.shape), np.uint8)
+        for place, image in enumerate(images):
+            batch[place] = image
+        return batch
 
     def verify(self) -> list[Problem]:
         """Files whose bytes are not those that were packed."""
@@ -104,7 +109,7 @@ class Packed:
         path = self.path / f"{name}.npy"
         try:
             return np.load(path, mmap_mode="r" if mapped else None)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise InputError(f"{path} cannot be read ({error}); pack the images again") from error
 
 
