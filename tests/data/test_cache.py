@@ -133,13 +133,13 @@ def test_an_interrupted_packing_is_cleared_too(folder, monkeypatch):
 
 
 PACK_SLOWLY = """
-import sys, time
+import os, sys, time
 from alexnet.data import open_source, packed_in_cache
 module = sys.modules["alexnet.data.pack"]
 prepare = module.prepare
 def counted(*arguments):
     time.sleep(0.01)
-    print("decoded", flush=True)
+    os.write(1, b"decoded\n")  # whole lines, whichever thread writes
     return prepare(*arguments)
 module.prepare = counted
 packed = packed_in_cache(open_source(sys.argv[1]), stored=32)

@@ -55,6 +55,11 @@ def test_a_train_folder_without_class_folders_is_an_error(tmp_path):
         open_source(lay(tmp_path, "train/1.png", "val/2.png"))
 
 
+def test_parts_without_a_training_part_are_an_error(tmp_path):
+    with pytest.raises(InputError, match="test/ and val/ and no train/"):
+        open_source(lay(tmp_path, "val/a/1.png", "test/a/2.png"))
+
+
 def test_folders_beside_the_parts_are_named(tmp_path):
     source = open_source(lay(tmp_path, "train/a/1.png", "train/b/1.png", "val/a/2.png", "notes/x/3.png"))
     assert len(source) == 3

@@ -73,6 +73,8 @@ def _parts(folder: Path, problems: list[Problem]) -> list[tuple[int, Path]]:
     """
     subfolders = _subfolders(folder, folder, [])
     by_part = {PARTS[sub.name.lower()]: sub for sub in subfolders if sub.name.lower() in PARTS}
+    if by_part and len(by_part) == len(subfolders) and TRAIN not in by_part:
+        raise InputError(f"{folder} has {' and '.join(sub.name + '/' for sub in subfolders)} and no train/; add it")
     if TRAIN not in by_part or (len(by_part) == 1 and len(subfolders) > 1):
         return [(NOT_GIVEN, folder)]
     if not _subfolders(folder, by_part[TRAIN], []):

@@ -32,7 +32,7 @@ from .stored import JPEG_QUALITY, Crop, Format, Prepared, Storage, prepare, stor
 from .usable import refuse_unusable
 
 HEADER_BYTES = 128  # of images.npy, written last, when its shape is known
-BLOCK_IMAGES, BLOCK_BYTES = 256, 64e6  # what an interruption costs at most
+BLOCK_IMAGES, BLOCK_BYTES = 256, 32e6  # what an interruption costs at most
 
 
 def pack(
