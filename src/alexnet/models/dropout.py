@@ -6,10 +6,10 @@ section 4.2.
 
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from alexnet.draws import seed_of
 from alexnet.errors import InputError
 
 
@@ -69,5 +69,4 @@ def begin_step(net: nn.Module, seed: int, step: int, rows: slice, batch: int) ->
     """
     dropouts = [module for module in net.modules() if isinstance(module, Dropout)]
     for layer, dropout in enumerate(dropouts):
-        mixed = np.random.SeedSequence([seed, step, layer]).generate_state(1, np.uint64)[0]
-        dropout.draw = (int(mixed), rows, batch)
+        dropout.draw = (seed_of(seed, step, f"dropout {layer}"), rows, batch)
