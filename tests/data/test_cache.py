@@ -132,7 +132,7 @@ def test_an_interrupted_packing_is_cleared_too(folder, monkeypatch):
     assert cache_entries() == []
 
 
-PACK_SLOWLY = """
+PACK_SLOWLY = r"""
 import os, sys, time
 from alexnet.data import open_source, packed_in_cache
 module = sys.modules["alexnet.data.pack"]
