@@ -178,3 +178,23 @@ def array_source() -> Callable[..., Source]:
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test has a cache of its own: none reads or fills the user's."""
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture()
+def tiny(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an AlexNet of a few thousand weights, two towers and all, for inputs of 67 pixels."""
+    from dataclasses import replace
+    from functools import partial
+
+    from alexnet.models import MODELS, VARIANTS, Model, build_variant
+
+    variant = replace(VARIANTS["alexnet"], name="tiny", widths=(8, 16, 16, 16, 16), hidden=(32, 32), size=67)
+    monkeypatch.setitem(MODELS, "tiny", Model("tiny", "none", 2026, "for tests", 67, partial(build_variant, variant)))
+    return "tiny"
+
+
+@pytest.fixture()
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own."""
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"

@@ -126,15 +126,11 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, aside)
 
 
-def load_state(path: Path) -> dict[str, Any]:
-    """Read a training state, without running any code in it."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(
-            f"{path.parent} has no training state: the run has ended or never began; "
-            f"train on from its weights with --from {path.parent}"
-        ) from None
+def load_state(path: Path) -> dict[str, Any] | None:
+    """Read a training state, without running any code in it; None where there is none."""
+    if not path.is_file():
+        return None
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Journal:
         self.path = folder / "metrics.jsonl"
         self._file = self.path.open("ab")
         if self._file.tell() < length:
+            self._file.close()
             raise InputError(f"{self.path} is shorter than when the run was saved: it was changed; start a new run")
         os.truncate(self.path, length)
         self._board = _board(folder / "board") if board else None

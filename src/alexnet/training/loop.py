@@ -16,6 +16,7 @@ from torch import Tensor
 from alexnet.augment import draw, training_images
 from alexnet.checkpoint import save_state, save_weights
 from alexnet.data import Batches
+from alexnet.errors import InputError
 from alexnet.evaluation.classify import measure
 from alexnet.models import Classifier, begin_step
 from alexnet.progress import bar
@@ -57,6 +58,7 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
 
     Raises:
         JobFailed: a loss is not finite.
+        InputError: the state to go on from was saved by another version.
     """
     recipe, net, device = run.recipe, run.net.to(run.device), run.device
     batches = Batches(run.packed, run.parts.train, recipe.optimiser.batch, recipe.seed)
@@ -69,6 +71,11 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
     allowed = recipe.max_minutes * 60 if recipe.max_minutes else math.inf
     at, best_weights, length, window = Position(), None, 0, {}
     if run.state is not None:
+        if run.state["format"] != STATE_FORMAT:
+            raise InputError(
+                f"{run.folder} was saved in format {run.state['format']}, this version reads {STATE_FORMAT}: "
+                "resume it with the version that began it"
+            )
         at, best_weights = Position(**run.state["position"]), run.state["best"]
         length, window = run.state["length"], run.state["window"]
         net.load_state_dict(run.state["net"])
@@ -93,7 +100,8 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         }
         save_state(run.folder / "state.pt", state)
 
-    began, saved = time.monotonic() - at.seconds, time.monotonic()
+    here = saved = time.monotonic()
+    before = at.seconds
     reason, can_go_on = "", False
     with stop_signals() as stopped, bar() as progress:
         task = progress.add_task("", total=run.epochs * batches.steps * n, completed=at.step * n, status="")
@@ -111,15 +119,16 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
                 optimiser.step()
                 optimiser.zero_grad(set_to_none=True)
                 at.step += 1
-                at.seconds = time.monotonic() - began
+                now = time.monotonic()
+                at.seconds = before + now - here
                 monitor.add(at.step, terms, wrong, n, rate, at.seconds)
                 shown = " ".join(monitor.shown.values())
                 progress.update(task, advance=n, description=f"epoch {at.epoch + 1}/{run.epochs}", status=shown)
-                if stopped or at.seconds > allowed:
+                if stopped or now - here > allowed:
                     reason = STOPPED if stopped else f"{recipe.max_minutes:g} minutes are over"
                     can_go_on = True
                     break
-                if time.monotonic() - saved > save_every:
+                if now - saved > save_every:
                     save()
                     saved = time.monotonic()
             if reason:
@@ -142,9 +151,9 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         net.load_state_dict(best_weights)
     run.calibrate()
     save_weights(run.folder / "best.safetensors", net.state_dict(), run.card(int(at.best.get("step", at.step))))
+    run.finish(reason or "all epochs are done", at.step, at.seconds, at.best)
     if not can_go_on:
         (run.folder / "state.pt").unlink(missing_ok=True)
-    run.finish(reason or "all epochs are done", at.step, at.seconds, at.best)
     return reason
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from alexnet import __version__
 from alexnet.augment import CENTRE, ColourAxes, patches, to_planes
-from alexnet.checkpoint import load_state, load_weights, read_run, weights_file
+from alexnet.checkpoint import load_state, load_weights, read_card, read_run, weights_file
 from alexnet.data import Packed, Source, Statistics, open_packed, open_source, packed_for, split, statistics
 from alexnet.errors import InputError
 from alexnet.files import write_json, write_text
@@ -55,8 +55,8 @@ def start(
     if out is not None and Path(out).exists():
         raise InputError(f"{out} exists and is never overwritten: choose another --out, or go on with --resume {out}")
     chosen = choose_device(device)
-    before, card = load_weights(weights_file(weights)) if weights is not None else (None, None)
-    if card is not None:
+    if weights is not None:
+        card = read_card(weights_file(weights))
         recipe = replace(recipe, model=card.model, size=recipe.size or card.size)
     opened = source if isinstance(source, Source | Packed) else open_source(source, root)
     packed, size, side = packed_for(opened, recipe)
@@ -66,14 +66,7 @@ def start(
         note(text)
     recipe = decide(recipe, packed, len(parts.train))
     counted = statistics(packed, parts.train)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        net = build(recipe.model, classes=len(packed.classes), size=size, start=recipe.net.start)
-    if before is not None:
-        take_over(net, before)
-    else:
-        net.set_preprocessing(*_preprocessing(recipe, counted, side, size))
-    fresh = {net.classifier_stage} if before is not None else set()
+    net = make_net(recipe, len(packed.classes), counted, size, side, weights)
     run = Run(
         folder=_new_folder(out, packed.name, recipe.model),
         recipe=recipe,
@@ -81,7 +74,7 @@ def start(
         parts=parts,
         net=net,
         device=chosen,
-        fresh=fresh,
+        fresh={net.classifier_stage} if weights is not None else set(),
         frozen=set(freeze),
         colour_axes=ColourAxes(counted.eigenvalues, counted.eigenvectors, net.mean),
         size=size,
@@ -93,7 +86,7 @@ def start(
 
 
 def resume(folder: Path, source: str | None = None, device: str = "auto") -> Run:
-    """Take up a run that was stopped or killed, at the last state it saved.
+    """Take up a run that was stopped or killed, at the last state it saved, or at its beginning before that.
 
     Args:
         folder: the run's folder.
@@ -105,18 +98,21 @@ def resume(folder: Path, source: str | None = None, device: str = "auto") -> Run
     """
     about = read_run(folder)
     state = load_state(folder / "state.pt")
+    if state is None and "finished" in about:
+        raise InputError(f"{folder} has ended: train on from its weights with --from {folder}")
     recipe = recipe_from(yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8")))
-    size, side = about["size"], about["side"]
-    packed = _packed_again(about, recipe, source)
-    net = build(recipe.model, classes=len(packed.classes), size=size)
-    net.set_preprocessing(state["net"]["mean"], state["net"]["scale"])
     chosen = choose_device(device)
     for name, value in environment(chosen).items():
-        if about["environment"].get(name) != value:
-            note(
-                f"resumed with {name} {value}, saved with {about['environment'].get(name)}: the last digits may differ"
-            )
-    counted = statistics(packed, (parts := split(packed, recipe.data.test, recipe.data.validation)).train)
+        saved = about["environment"].get(name)
+        if saved != value:
+            note(f"begun with {name} {saved}, resumed with {value}: the last digits may differ")
+    packed = _packed_again(about, recipe, source)
+    parts = split(packed, recipe.data.test, recipe.data.validation)
+    counted = statistics(packed, parts.train)
+    weights = Path(about["from"]) if about["from"] and state is None else None
+    net = make_net(recipe, len(packed.classes), counted, about["size"], about["side"], weights)
+    if state is not None:
+        net.set_preprocessing(state["net"]["mean"], state["net"]["scale"])
     return Run(
         folder=folder,
         recipe=recipe,
@@ -127,10 +123,32 @@ def resume(folder: Path, source: str | None = None, device: str = "auto") -> Run
         fresh=set(about["fresh"]),
         frozen=set(about["frozen"]),
         colour_axes=ColourAxes(counted.eigenvalues, counted.eigenvectors, net.mean),
-        size=size,
-        side=side,
+        size=about["size"],
+        side=about["side"],
         state=state,
     )
+
+
+def make_net(
+    recipe: Recipe, classes: int, counted: Statistics, size: int, side: int, weights: Path | None
+) -> Classifier:
+    """Build a run's net: initial weights from the recipe's seed, or taken over, and what is subtracted.
+
+    Args:
+        recipe: model, start, mean and scale.
+        classes: number of scores.
+        counted: of the training part.
+        size: side of the input, `side`: shorter side that patches are cut from; both in pixels.
+        weights: run or file that all stages but the classifier come from, or None.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        net = build(recipe.model, classes=classes, size=size, start=recipe.net.start)
+    if weights is not None:
+        take_over(net, load_weights(weights_file(weights))[0])
+    else:
+        net.set_preprocessing(*_preprocessing(recipe, counted, side, size))
+    return net
 
 
 def decide(recipe: Recipe, packed: Packed, train: int) -> Recipe:
@@ -235,7 +253,7 @@ def _write_folder(run: Run, command: str, weights: Path | None) -> None:
             "side": run.side,
             "first_filters": {
                 "key": first,
-                "towers": 2 if run.recipe.model in ("alexnet", "alexnet_2012") else 1,
+                "towers": getattr(run.net.stages.get("conv2"), "groups", 1),
             },
             "environment": environment(run.device),
             "machine": platform.platform(),
