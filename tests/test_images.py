@@ -131,13 +131,22 @@ def test_each_exif_orientation_is_turned_upright(format, orientation):
     assert np.abs(read.astype(int) - upright).mean() < 12
 
 
-def test_damaged_exif_data_kill_nothing():
-    for tail in (
-        b"MM\0*\0\0\0\x08\xff\xff" + b"\x01\x12" * 9,
-        b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x04six\0",
-        b"xx",
-    ):
-        assert read_image(encoded(Image.fromarray(RGB), "JPEG", exif=b"Exif\0\0" + tail)).shape == RGB.shape
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"no TIFF header",
+        b"MM\0*\0\0\0\x08\xff\xff" + b"\x01\x12" * 9,  # 65,535 entries, of which four and a half are there
+        b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x04six\0",  # an orientation in words
+        b"II*\0\xff\xff\xff\xff",  # entries beyond the end
+    ],
+)
+def test_damaged_exif_data_kill_nothing(format, exif):
+    assert read_image(encoded(Image.fromarray(RGB), format, exif=b"Exif\0\0" + exif)).shape == RGB.shape
+
+
+def test_postscript_is_not_run():
+    assert problem(encoded(Image.fromarray(RGB), "EPS")).kind == "not-an-image"
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])

@@ -134,7 +134,7 @@ def _open(data: bytes) -> Image.Image:
     if is_heic:
         _register_heic()
     try:
-        return Image.open(BytesIO(data))
+        image = Image.open(BytesIO(data))
     except Image.DecompressionBombError as error:
         raise ImageProblem("too-large", _one_line(error)) from error
     except UnidentifiedImageError as error:
@@ -143,6 +143,9 @@ def _open(data: bytes) -> Image.Image:
         raise ImageProblem("not-an-image", "no image format that Pillow knows") from error
     except Exception as error:  # a header that a format's reader chokes on
         raise ImageProblem("not-an-image", f"damaged header: {_one_line(error)}") from error
+    if image.format == "EPS":  # Pillow would hand it to Ghostscript, a program that runs programs
+        raise ImageProblem("not-an-image", "PostScript; save it as PNG or JPEG")
+    return image
 
 
 def _register_heic() -> None:
