@@ -75,7 +75,7 @@ def test_float_grey_is_scaled_by_the_white_that_holds_it(white):
 
 def test_transparent_pixels_lie_on_white():
     overlay = np.dstack([np.zeros((40, 30, 3), np.uint8), np.full((40, 30), 64, np.uint8)])
-    image = read_image(encoded(Image.fromarray(overlay, "RGBA")))
+    image = read_image(encoded(Image.fromarray(overlay)))
     assert np.abs(image.astype(int) - round(255 * (1 - 64 / 255))).max() <= 1
 
 

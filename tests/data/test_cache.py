@@ -79,6 +79,15 @@ def test_a_packed_source_is_used_as_it_is(folder, tmp_path):
         packed_in_cache(open_source(tmp_path / "mine"), crop="none")
 
 
+def test_skipped_files_are_counted_aloud_each_time(odd_folder, capsys):
+    for _ in range(2):
+        packed_in_cache(open_source(odd_folder.path), stored=16)
+        said = capsys.readouterr().err
+        assert "2 truncated" in said
+        assert "2 link-loop" in said
+        assert "manifest.json" in said
+
+
 def test_a_damaged_entry_is_made_again(array_source, capsys):
     first = packed_in_cache(array_source())
     (first.path / "labels.npy").write_bytes(b"")

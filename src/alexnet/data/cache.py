@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..files import readable_bytes
 from ..progress import note
 from .lock import only_process
-from .pack import write_pack
+from .pack import tell_skipped, write_pack
 from .packed import VERSION, Packed, is_packed, open_packed
 from .source import Source
 from .state import state_of
@@ -66,6 +66,7 @@ def packed_in_cache(
         packed = _opened_or_dropped(entry)
         if packed:
             note(f"images: {entry} ({readable_bytes(_size(entry))}), packed earlier")
+            tell_skipped(packed)
             return packed
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -91,7 +92,17 @@ def write_pack(source: Source, out: Path, storage: Storage, wait: bool) -> Packe
         for name in ("journal.jsonl", "purpose.json", "lock"):
             (out / name).unlink(missing_ok=True)
         flush_to_disk(out.parent)
-    return open_packed(out)
+    packed = open_packed(out)
+    tell_skipped(packed)
+    return packed
+
+
+def tell_skipped(packed: Packed) -> None:
+    """Note how many files were skipped, and for what; nothing where none was."""
+    if packed.skipped:
+        kinds = Counter(problem.kind for problem in packed.skipped)
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        note(f"skipped: {counts}; `alexnet check` and {packed.path}/manifest.json name each file")
 
 
 def _write_images(source: Source, partial: Path, storage: Storage) -> Journal:
