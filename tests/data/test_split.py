@@ -167,6 +167,15 @@ def test_the_split_of_the_bundled_digits_never_changes(tmp_path):
     assert hashlib.sha256(rows.tobytes()).hexdigest()[:16] == "441e54c39a847720"
 
 
+@pytest.mark.parametrize("kind", ["named", "idx", "imagenet", "dataset"])
+def test_in_arrays_and_published_sets_equal_images_may_have_two_labels(array_source, tmp_path, kind):
+    source = array_source((40, 8, 8))
+    source.kind = kind
+    source.arrays[1] = source.arrays[0]
+    parts = split(pack(source, tmp_path / "out"))
+    assert sum(len({0, 1} & set(part.tolist())) == 2 for part in parted(parts).values()) == 1  # on one side
+
+
 def test_equal_files_under_two_labels_are_an_error_that_names_both(photo_folder, tmp_path):
     folder = tmp_path / "set"
     shutil.copytree(photo_folder, folder)

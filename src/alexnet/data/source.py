@@ -39,7 +39,7 @@ class Source:
     Attributes:
         name: short, fit for a folder's name: "digits", "photos".
         spec: what opens it again from anywhere: a name or an absolute path.
-        kind: "folder", "list", "idx", "named", "imagenet" or "packed".
+        kind: "folder", "list", "idx", "named", "imagenet", "dataset" (of torch) or "packed".
         classes: names, in the order of the labels.
         labels: int64 [n].
         given: uint8 [n], the part that the source puts the image in: 0 none, 1 train, 2 validation, 3 test.

@@ -87,7 +87,7 @@ def may_share_bytes(kind: str) -> bool:
     In published sets and arrays they may, which stay as they are; in somebody's own files it is a
     mistake to be put right.
     """
-    return kind in ("named", "idx", "imagenet")
+    return kind in ("named", "idx", "imagenet", "dataset")
 
 
 def _follow_given(part: np.ndarray, left_out: np.ndarray, keys: np.ndarray, notes: list[str]) -> None:
