@@ -238,6 +238,8 @@ def test_names_are_those_of_the_table_and_others_are_an_error():
         build("alexnett")
     with pytest.raises(InputError, match="a classifier needs at least 2"):
         build("alexnet", 1)
+    with pytest.raises(InputError, match="no start 'xavier'; choose 'paper' or 'he'"):
+        build("alexnet", 2, start="xavier")  # type: ignore[arg-type]
 
 
 def test_parameters_are_counted_without_building_the_net():

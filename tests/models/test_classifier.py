@@ -132,6 +132,7 @@ def test_adaptive_pooling_lets_smaller_and_larger_images_in():
     net = small("alexnet_2014", size=224).eval()
     for side in (net.smallest, 100, 300):
         assert net(images(1, side)).shape == (1, 5)
+        assert net.score_map(images(1, side)).shape == (1, 5, 1, 1)
     with pytest.raises(InputError, match="takes 63 x 63 or larger"):
         net(images(1, net.smallest - 1))
 

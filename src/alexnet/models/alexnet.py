@@ -229,8 +229,10 @@ def build_variant(variant: Variant, classes: int = 1000, size: int | None = None
             scores are small and the first loss is about ln(classes).
 
     Raises:
-        InputError: fewer than two classes, or a size that a layer's window does not fit into.
+        InputError: fewer than two classes, an unknown start, or a size that a layer's window does not fit into.
     """
+    if start not in ("paper", "he"):
+        raise InputError(f"there is no start {start!r}; choose 'paper' or 'he'")
     if classes < 2:
         raise InputError(f"{variant.name}: {classes} classes came; a classifier needs at least 2")
     size = variant.size if size is None else size

@@ -90,7 +90,10 @@ class Classifier(nn.Module):
         return scores if scores.dim() == 2 else scores.mean((2, 3))
 
     def score_map(self, images: Tensor) -> Tensor:
-        """Scores [n classes H W] at every position where the net fits into the images; 1 x 1 at `size`."""
+        """Scores [n classes H W] at every position where the net fits into the images.
+
+        1 x 1 at `size`, and always in a net with adaptive pooling, which sees the whole image at once.
+        """
         scores = self._through(images, self._names[-1])
         return scores if scores.dim() == 4 else scores[:, :, None, None]
 

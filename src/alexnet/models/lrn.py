@@ -29,7 +29,7 @@ from torch.nn import functional
 from alexnet.errors import InputError
 
 Convention = Literal["sum", "mean"]
-CHUNK_BYTES = 1 << 20  # of float32 input at once, so that the temporaries stay in the cache
+CHUNK_BYTES = 1 << 21  # of float32 input at once, so that the temporaries stay in the cache
 
 
 def local_response_norm(
