@@ -68,14 +68,7 @@ def packed_in_cache(
             note(f"images: {entry} ({readable_bytes(_size(entry))}), packed earlier")
             tell_skipped(packed)
             return packed
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        packed = write_pack(source, entry, storage_for(source, stored, crop, format, size), wait=True)
-    except PermissionError as error:
-        raise InputError(
-            f"{error.filename} cannot be written; set ALEXNET_CACHE to a folder that can, "
-            "or pack with `alexnet pack SOURCE OUT`"
-        ) from error
+    packed = write_pack(source, entry, storage_for(source, stored, crop, format, size), wait=True)
     note(f"images: packed into {entry} ({readable_bytes(_size(entry))}); `alexnet cache --clear` drops it")
     return packed
 

@@ -74,27 +74,39 @@ def pack(
 def write_pack(source: Source, out: Path, storage: Storage, wait: bool) -> Packed:
     """Write, or go on writing, the pack `out`; with `wait`, another process that does so is waited for."""
     partial = out.with_name(out.name + ".partial")
-    with only_process(partial, wait):
-        if is_packed(out):  # the process waited for has done it
-            shutil.rmtree(partial)
-            return open_packed(out)
-        try:
+    try:
+        with only_process(partial, wait):
+            if is_packed(out):  # the process waited for has done it
+                shutil.rmtree(partial)
+                return open_packed(out)
             journal = _write_images(source, partial, storage)
             _finish(source, partial, storage, journal)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise InputError(
-                    f"the disk of {out.parent.resolve()} is full; make room and pack again, which goes on "
-                    "where it stopped, or choose another place or --format jpeg"
-                ) from error
-            raise
-        partial.rename(out)
-        for name in ("journal.jsonl", "purpose.json", "lock"):
-            (out / name).unlink(missing_ok=True)
-        flush_to_disk(out.parent)
+            partial.rename(out)
+            for name in ("journal.jsonl", "purpose.json", "lock"):
+                (out / name).unlink(missing_ok=True)
+            flush_to_disk(out.parent)
+    except OSError as error:
+        explained = _explained(error, out.absolute().parent)
+        if explained:
+            raise explained from error
+        raise
     packed = open_packed(out)
     tell_skipped(packed)
     return packed
+
+
+def _explained(error: OSError, place: Path) -> InputError | None:
+    """What a person can do where `place` is full or closed; None for other errors."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return InputError(
+            f"the disk of {place} is full; make room and pack again, which goes on where it stopped, "
+            "or choose another place or --format jpeg"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        return InputError(
+            f"{place} cannot be written ({error.strerror}); choose another place (for the cache: $ALEXNET_CACHE)"
+        )
+    return None
 
 
 def tell_skipped(packed: Packed) -> None:
