@@ -220,11 +220,6 @@ def test_a_bomb_of_400_megapixels_is_refused_before_it_is_decoded():
     assert problem(data).kind == "too-large"
 
 
-def test_a_large_image_under_the_limit_is_read_without_a_warning():
-    data = encoded(Image.new("1", (10_000, 9_000)))  # 90 million pixels: Pillow alone would warn
-    assert read_image(data).shape == (9_000, 10_000, 3)
-
-
 def test_links_that_lead_nowhere_are_told_apart(tmp_path):
     (tmp_path / "broken").symlink_to(tmp_path / "nothing")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
@@ -252,10 +247,11 @@ def test_no_warning_of_pillow_leaks_and_the_filters_come_back():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         read_image(palette)
-        read_image(encoded(Image.new("1", (10_000, 9_000))))
+        large = read_image(encoded(Image.new("1", (10_000, 9_000))))  # of 90 million pixels Pillow would warn
         with contextlib.suppress(ImageProblem):
             read_image(bad_exif)
     assert caught == []
+    assert large.shape == (9_000, 10_000, 3)
     assert warnings.filters == before
 
 
