@@ -18,6 +18,7 @@ from PIL import Image
 from alexnet.data import is_packed, open_packed, open_source, pack
 from alexnet.data.journal import Journal
 from alexnet.data.lock import only_process
+from alexnet.data.stored import storage_for
 from alexnet.errors import InputError
 from alexnet.images import centre_square, read_image, shorter_side_to
 
@@ -351,3 +352,17 @@ def test_the_fingerprint_changes_with_a_label_and_with_an_image(array_source, tm
     renamed.classes[1] = "another"
     for i, source in enumerate((relabelled, repainted, renamed), 2):
         assert pack(source, tmp_path / str(i)).fingerprint != first
+
+
+def test_a_small_image_that_changes_its_shape_meanwhile_is_skipped_and_named(tmp_path):
+    for i in range(6):
+        path = tmp_path / "set" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (28, 20), (i, i, i)).save(path)
+    source = open_source(tmp_path / "set")
+    storage = storage_for(source, None, "centre", "auto", 224)
+    Image.new("RGB", (20, 28)).save(tmp_path / "set/a/2.png")
+    packed = pack_module.write_pack(source, tmp_path / "out", storage, wait=False)
+    assert len(packed) == 5
+    assert [problem.path for problem in packed.skipped] == ["a/2.png"]
+    assert packed.verify() == []
