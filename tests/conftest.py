@@ -1,7 +1,7 @@
 """Folders and sources that the tests of several rooms share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -180,8 +180,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
-@pytest.fixture()
-def tiny(monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tests run side by side: torch's own threads would only wait for each other."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Iterator[str]:
     """The name of an AlexNet of a few thousand weights, two towers and all, for inputs of 67 pixels."""
     from dataclasses import replace
     from functools import partial
@@ -189,11 +197,25 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> str:
     from alexnet.models import MODELS, VARIANTS, Model, build_variant
 
     variant = replace(VARIANTS["alexnet"], name="tiny", widths=(8, 16, 16, 16, 16), hidden=(32, 32), size=67)
-    monkeypatch.setitem(MODELS, "tiny", Model("tiny", "none", 2026, "for tests", 67, partial(build_variant, variant)))
-    return "tiny"
+    MODELS["tiny"] = Model("tiny", "none", 2026, "for tests", 67, partial(build_variant, variant))
+    yield "tiny"
+    del MODELS["tiny"]
 
 
-@pytest.fixture()
+@pytest.fixture(scope="session")
+def tiny_run(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the tiny net on the digits, two epochs long, tested and reported; not to be changed."""
+    from alexnet.cli import main
+
+    folder = tmp_path_factory.mktemp("tiny")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("ALEXNET_CACHE", str(folder / "cache"))
+        patched.chdir(folder)
+        assert main(["train", "--model", tiny, "--epochs", "2"]) == 0
+    return folder / "runs" / "digits-tiny-1"
+
+
+@pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own."""
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))

@@ -82,8 +82,12 @@ def to_planes(images: np.ndarray | Sequence[np.ndarray], side: int, device: torc
         device: where the batch is worked on.
     """
     if not isinstance(images, np.ndarray):
-        return [_plane(torch.from_numpy(image).to(device), side) for image in images]
-    return _plane(torch.from_numpy(images).to(device), side)
+        return [_plane(_tensor(image).to(device), side) for image in images]
+    return _plane(_tensor(images).to(device), side)
+
+
+def _tensor(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.require(image, requirements=["C", "W"]))  # torch warns of arrays it must not write
 
 
 def _plane(image: Tensor, side: int) -> Tensor:

@@ -36,9 +36,7 @@ def test_parts_without_images_are_an_error():
     with pytest.raises(InputError, match="0 test images"):
         majority_error(np.array([0]), np.array([], int), 2)
     with pytest.raises(InputError, match="0 training"):
-        nearest_pixel_error(
-            Pack(np.zeros((1, 2, 2, 1), np.uint8), np.zeros(1, int)), np.array([], int), np.array([0])
-        )
+        nearest_pixel_error(Pack(np.zeros((1, 2, 2, 1), np.uint8), np.zeros(1, int)), np.array([], int), np.array([0]))
 
 
 def test_nearest_pixels_agree_with_a_loop_over_all_pairs():
@@ -47,9 +45,7 @@ def test_nearest_pixels_agree_with_a_loop_over_all_pairs():
     train, test = np.arange(40), np.arange(40, 60)
     wrong = 0
     for t in test:
-        distances = [
-            ((pack.images[t].astype(float) - pack.images[r].astype(float)) ** 2).sum() for r in train
-        ]
+        distances = [((pack.images[t].astype(float) - pack.images[r].astype(float)) ** 2).sum() for r in train]
         wrong += pack.labels[train[int(np.argmin(distances))]] != pack.labels[t]
     found = nearest_pixel_error(pack, train, test)
     assert found["error"] == pytest.approx(wrong / 20)

@@ -15,7 +15,7 @@ RUNNER = Path(__file__).parents[1] / "runner.py"
 TRAIN = ["digits", "--model", "tiny", "--epochs", "3", "--save-every", "0", "--optimiser.micro_batch", "40"]
 
 
-@pytest.fixture()
+@pytest.fixture
 def environment(tmp_path):
     return os.environ | {"ALEXNET_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
 

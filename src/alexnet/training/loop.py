@@ -8,6 +8,7 @@ that is killed and resumed goes through the same numbers as one that is left alo
 
 import math
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import torch
@@ -82,7 +83,8 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         optimiser.load_state_dict(run.state["optimiser"])
         rates.load(run.state["rates"])
         watchdog.load(run.state["watchdog"])
-    monitor = Monitor(Journal(run.folder, length, board), watchdog, batches.steps, n, window)
+    journal = Journal(run.folder, length, board)
+    monitor = Monitor(journal, watchdog, batches.steps, n, window)
 
     def save() -> None:
         """Write all that the next step needs."""
@@ -93,7 +95,7 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
             "window": monitor.window,
             "net": net.state_dict(),
             "best": best_weights,
-            "length": monitor.journal.length(),
+            "length": journal.length(),
             "optimiser": optimiser.state_dict(),
             "rates": rates.state(),
             "watchdog": watchdog.state(),
@@ -103,7 +105,7 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
     here = saved = time.monotonic()
     before = at.seconds
     reason, can_go_on = "", False
-    with stop_signals() as stopped, bar() as progress:
+    with closing(journal), stop_signals() as stopped, bar() as progress:
         task = progress.add_task("", total=run.epochs * batches.steps * n, completed=at.step * n, status="")
         while at.epoch < run.epochs and not reason:
             net.train()
@@ -145,7 +147,6 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
             reason = rates.after_validation(result["error"])
         if can_go_on:
             save()
-    monitor.journal.close()
     save_weights(run.folder / "last.safetensors", net.state_dict(), run.card(at.step))
     if best_weights is not None:
         net.load_state_dict(best_weights)

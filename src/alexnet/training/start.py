@@ -20,6 +20,7 @@ from alexnet.progress import note
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_yaml, recipe_from
 from alexnet.training.devices import choose_device, environment
+from alexnet.training.optimise import parameter_groups
 from alexnet.training.run import Run, now
 
 WORK = 24_000  # images that a recipe without a length sees in all, within these bounds:
@@ -67,6 +68,8 @@ def start(
     recipe = decide(recipe, packed, len(parts.train))
     counted = statistics(packed, parts.train)
     net = make_net(recipe, len(packed.classes), counted, size, side, weights)
+    fresh, frozen = {net.classifier_stage} if weights is not None else set(), set(freeze)
+    parameter_groups(net, recipe, fresh, frozen)  # refuses a stage that does not exist, before anything is written
     run = Run(
         folder=_new_folder(out, packed.name, recipe.model),
         recipe=recipe,
@@ -74,13 +77,12 @@ def start(
         parts=parts,
         net=net,
         device=chosen,
-        fresh={net.classifier_stage} if weights is not None else set(),
-        frozen=set(freeze),
+        fresh=fresh,
+        frozen=frozen,
         colour_axes=ColourAxes(counted.eigenvalues, counted.eigenvectors, net.mean),
         size=size,
         side=side,
     )
-    run.groups()  # refuses a stage that does not exist, before anything is written
     _write_folder(run, command, weights)
     return run
 

@@ -1,0 +1,89 @@
+"""Evaluation of a run: which images, which classes, what may be compared."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from alexnet.errors import InputError
+from alexnet.evaluation.evaluate import evaluate, trained_on
+from alexnet.evaluation.published import PUBLISHED, comparable_to
+
+
+def digits_folder(folder, classes, each=3, value=15):
+    images, labels = load_digits(return_X_y=True)
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for i, row in enumerate(np.flatnonzero(labels == int(name))[:each]):
+            pixels = (images[row].reshape(8, 8) * value).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+    return folder
+
+
+def test_another_source_is_measured_whole_with_classes_matched_by_name(tiny_run, tmp_path, cache):
+    folder = digits_folder(tmp_path / "few", ["7", "3", "0"])
+    result = evaluate(tiny_run, str(folder))
+    assert (result["images"], result["split"], result["trained_on"]) == (9, "all", 0)
+    confusion = np.array(result["confusion"])
+    assert confusion.shape == (10, 10)
+    assert confusion.sum(1).tolist() == [3, 0, 0, 3, 0, 0, 0, 3, 0, 0]
+    assert "by_views" in json.loads((tiny_run / "evaluation.json").read_text())  # the run's own result is left alone
+
+
+def test_a_class_the_net_does_not_know_is_named(tiny_run, tmp_path, cache):
+    folder = digits_folder(tmp_path / "few", ["7", "3"])
+    (folder / "3").rename(folder / "three")
+    with pytest.raises(InputError, match=r"does not know \(three\)"):
+        evaluate(tiny_run, str(folder))
+
+
+def test_images_that_were_trained_on_are_counted(tmp_path):
+    digests = np.random.default_rng(0).integers(0, 256, (10, 32), dtype=np.uint8)
+    np.save(tmp_path / "trained_on.npy", digests[:4])
+    assert trained_on(tmp_path, digests[2:8]) == 2
+    assert trained_on(tmp_path / "elsewhere", digests) == 0
+
+
+def test_weights_alone_are_measured_on_what_they_were_trained_on(tiny_run, tmp_path, cache):
+    shutil.copy(tiny_run / "best.safetensors", tmp_path / "a.safetensors")
+    result = evaluate(tmp_path / "a.safetensors")
+    own = json.loads((tiny_run / "evaluation.json").read_text())
+    assert result["top1_error"] == own["top1_error"]
+    assert result["images"] == 359
+
+
+def test_a_result_says_everything_the_report_shows(tiny_run):
+    result = json.loads((tiny_run / "evaluation.json").read_text())
+    assert set(result["by_views"]) == {"center"}
+    assert result["baselines"]["majority"]["error"] > 0.85
+    assert result["baselines"]["nearest_pixel"]["error"] < 0.1
+    assert len(result["mistakes"]) == 48
+    worst = [m["true_probability"] - m["probability"] for m in result["mistakes"]]
+    assert worst == sorted(worst)
+    assert sum(row["images"] for row in result["per_class"]) == result["images"] == 359
+    assert 0.25 <= result["calibration"]["temperature"] <= 10
+    low, high = result["interval"]
+    assert low < result["top1_error"] < high
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("alexnet", "imagenet", "ten", "softmax", "test"), "40.7 % top-1 and 18.2 % top-5"),
+        (("alexnet", "imagenet", "center", "softmax", "test"), "no published figure with center views"),
+        (("alexnet", "imagenet", "ten", "scores", "test"), "average softmax outputs"),
+        (("alexnet", "imagenet", "ten", "softmax", "val"), "these are the val images"),
+        (("caffe_alexnet", "imagenet", "center", "softmax", "test"), "42.9 % top-1 and 19.8 % top-5"),
+        (("alexnet_one_column", "imagenet", "center", "softmax", "test"), "no published figure known"),
+        (("alexnet", "digits", "center", "softmax", "test"), "no paper measured alexnet on digits"),
+    ],
+)
+def test_a_result_compares_only_with_a_figure_of_its_own_protocol(arguments, words):
+    assert words in comparable_to(*arguments)
+
+
+def test_published_figures_name_where_they_stand():
+    assert all(0 < row.top5 < row.top1 < 100 and row.where for row in PUBLISHED)

@@ -1,0 +1,141 @@
+"""The loop: what a step does, what an epoch leaves, when it ends."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from alexnet.checkpoint import load_weights
+from alexnet.data import open_source
+from alexnet.errors import JobFailed
+from alexnet.models import build
+from alexnet.recipe import Data, Optimiser, Recipe, Schedule
+from alexnet.recipes import RECIPES
+from alexnet.training.journal import read_journal
+from alexnet.training.loop import fit, forward_backward
+from alexnet.training.start import start
+
+
+@pytest.fixture
+def recipe(tiny):
+    return replace(RECIPES["practical"], model=tiny, epochs=2)
+
+
+def gradients(net, recipe, images, labels, weights=None):
+    net.train()
+    net.zero_grad()
+    terms, wrong = forward_backward(net, recipe, images, labels, weights, 3)
+    return {name: p.grad.clone() for name, p in net.named_parameters()}, terms, wrong
+
+
+def test_a_batch_in_parts_has_the_gradients_of_the_whole(tiny):
+    torch.manual_seed(0)
+    net = build(tiny, classes=4, size=67, start="he").double()
+    images = torch.rand(10, 3, 67, 67, dtype=torch.float64) * 255
+    labels = torch.arange(10) % 4
+    weights = torch.tensor([0.5, 1.0, 1.5, 2.0], dtype=torch.float64)
+    whole, terms, wrong = gradients(net, Recipe(), images, labels, weights)
+    parts, terms_in_parts, wrong_in_parts = gradients(
+        net, Recipe(optimiser=Optimiser(micro_batch=3)), images, labels, weights
+    )
+    for name, gradient in whole.items():
+        # The scores are brought to float32 for the loss, hence the bound.
+        assert (gradient - parts[name]).abs().max() <= 1e-6 * gradient.abs().max(), name
+    assert terms["cross_entropy"] == pytest.approx(terms_in_parts["cross_entropy"].item(), rel=1e-6)
+    assert wrong == wrong_in_parts
+    other, _, _ = gradients(net, replace(Recipe(), seed=1), images, labels, weights)
+    assert (other["fc8.weight"] - whole["fc8.weight"]).abs().max() > 1e-3 * whole["fc8.weight"].abs().max()
+
+
+def test_bfloat16_changes_the_gradients_little(tiny):
+    torch.manual_seed(0)
+    net = build(tiny, classes=4, size=67, start="he")
+    net.set_preprocessing(torch.full((3,), 127.0), 70.0)
+    images, labels = torch.rand(16, 3, 67, 67) * 255, torch.arange(16) % 4
+    exact, _, _ = gradients(net, Recipe(), images, labels)
+    short, terms, _ = gradients(net, Recipe(optimiser=Optimiser(precision="bfloat16")), images, labels)
+    for name, gradient in exact.items():
+        assert (gradient - short[name]).norm() < 0.3 * gradient.norm(), name
+        assert not torch.equal(gradient, short[name])
+    assert terms["cross_entropy"].dtype == torch.float32
+
+
+def test_two_runs_of_one_seed_are_equal_and_of_two_seeds_are_not(recipe, cache, tmp_path):
+    weights = []
+    for name, seed in [("a", 0), ("b", 0), ("c", 1)]:
+        fit(start("digits", replace(recipe, epochs=1, seed=seed), out=tmp_path / name, device="cpu"))
+        weights.append(load_weights(tmp_path / name / "last.safetensors")[0].state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not torch.equal(weights[0]["fc8.weight"], weights[2]["fc8.weight"])
+
+
+def test_an_epoch_leaves_lines_weights_and_a_card(recipe, cache, tmp_path):
+    run = start("digits", recipe, out=tmp_path / "run", device="cpu", command="alexnet train digits")
+    fit(run)
+    journal = read_journal(tmp_path / "run")
+    assert [row["step"] for row in journal if row["kind"] == "step"] == [10, 20, 30]
+    assert [row["epoch"] for row in journal if row["kind"] == "validation"] == [1.0, 2.0]
+    assert all(0 <= row["error"] <= 1 and row["images"] == 179 for row in journal if row["kind"] == "validation")
+    assert {row["kind"] for row in journal} >= {"step", "validation", "layers"}
+    net, card = load_weights(tmp_path / "run" / "best.safetensors")
+    assert (card.size, card.side, card.source) == (67, 77, "digits")
+    assert 0.25 <= card.temperature <= 10
+    about = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert about["images_seen"] == 38 * 64
+    assert about["reason"] == "all epochs are done"
+    assert about["parts"] == {"train": 1259, "validation": 179, "test": 359, "left_out": 0}
+    assert about["counts"]["0"] == np.sum(run.packed.labels[run.parts.train] == 0)
+    assert not net.training
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(recipe, cache, tmp_path):
+    wild = replace(recipe, optimiser=replace(recipe.optimiser, rate=1e6), schedule=Schedule(kind="constant"))
+    run = start("digits", wild, out=tmp_path / "run", device="cpu")
+    with pytest.raises(JobFailed, match=r"cross_entropy is (nan|inf) at step \d+"):
+        fit(run)
+
+
+def test_early_stop_ends_a_run_that_no_longer_improves(recipe, cache, tmp_path):
+    still = replace(
+        recipe,
+        epochs=9,
+        optimiser=replace(recipe.optimiser, rate=1e-12),
+        schedule=Schedule(kind="constant", early_stop=2),
+    )
+    reason = fit(start("digits", still, out=tmp_path / "run", device="cpu"))
+    assert reason == "no better validation error for 2 epochs"
+    assert len([row for row in read_journal(tmp_path / "run") if row["kind"] == "validation"]) == 3
+
+
+def test_when_the_minutes_are_over_the_run_can_still_be_resumed(recipe, cache, tmp_path):
+    reason = fit(start("digits", replace(recipe, max_minutes=1e-6), out=tmp_path / "run", device="cpu"))
+    assert "minutes are over" in reason
+    for name in ("state.pt", "best.safetensors", "last.safetensors"):
+        assert (tmp_path / "run" / name).is_file()
+
+
+def test_class_weights_even_out_an_uneven_set(recipe, cache, tmp_path):
+    weighted = replace(recipe, data=Data(class_weights=True))
+    run = start("digits", weighted, out=tmp_path / "run", device="cpu")
+    weights = run.class_weights
+    counts = torch.tensor(run.class_counts, dtype=torch.float32)
+    assert torch.allclose(weights * counts, torch.full((10,), counts.sum() / 10))
+    assert (weights * counts).sum() / counts.sum() == pytest.approx(1)
+
+
+def test_the_best_weights_are_those_of_the_best_validation(recipe, cache, tmp_path):
+    run = start("digits", replace(recipe, epochs=3), out=tmp_path / "run", device="cpu")
+    fit(run)
+    rows = [row for row in read_journal(tmp_path / "run") if row["kind"] == "validation"]
+    best = min(rows, key=lambda row: (row["error"], row["loss"]))
+    _, card = load_weights(tmp_path / "run" / "best.safetensors")
+    assert card.step == best["step"]
+    assert [row["best"] for row in rows][rows.index(best)]
+
+
+def test_a_named_set_and_the_source_it_opens_are_one(recipe, cache, tmp_path):
+    run = start(open_source("digits"), recipe, out=tmp_path / "run", device="cpu")
+    assert run.packed.name == "digits"
+    assert run.recipe.augmentation.mirror is False
