@@ -1,6 +1,9 @@
 """Our response normalisation beside torch's, forward and backward, interleaved; writes results/lrn.json.
 
 Run: python benchmarks/lrn.py [--repeats 9]
+
+On one thread and on all. With other programs on the same cores the times of all threads say little: our many short
+operations wait for each other at every step, torch's few long ones seldom. The load of the machine is recorded.
 """
 
 import argparse
@@ -35,7 +38,6 @@ def main() -> None:
         "machine": {
             "cpu": cpu(),
             "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
             "system": platform.system(),
         },
         "versions": {"python": platform.python_version(), "torch": version("torch")},
@@ -43,13 +45,20 @@ def main() -> None:
         "repeats": arguments.repeats,
         "seconds": "forward + backward, float32, after one unmeasured pass; the two take turns",
         "ratio": "seconds of torch.nn.LocalResponseNorm / seconds of ours, of the medians",
-        "shapes": [measured(shape, arguments.repeats) for shape in SHAPES],
+        "load_before": round(os.getloadavg()[0], 2),
+        "results": [
+            measured(shape, threads, arguments.repeats)
+            for threads in sorted({1, torch.get_num_threads()})
+            for shape in SHAPES
+        ],
+        "load_after": round(os.getloadavg()[0], 2),
     }
     arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(report["shapes"], indent=1))
+    print(json.dumps(report["results"], indent=1))
 
 
-def measured(shape: tuple[int, ...], repeats: int) -> dict[str, object]:
+def measured(shape: tuple[int, ...], threads: int, repeats: int) -> dict[str, object]:
+    torch.set_num_threads(threads)
     stages: dict[str, nn.Module] = {
         "ours": LRN(n=5, k=2.0, alpha=1e-4, beta=0.75, alpha_is="sum"),
         "torch": nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),
@@ -63,6 +72,7 @@ def measured(shape: tuple[int, ...], repeats: int) -> dict[str, object]:
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     return {
         "shape": list(shape),
+        "threads": threads,
         "median": medians,
         "spread": {name: [min(values), max(values)] for name, values in seconds.items()},
         "ratio": medians["torch"] / medians["ours"],
@@ -77,9 +87,7 @@ def once(stage: nn.Module, x: Tensor, g: Tensor) -> float:
 
 
 def commit() -> str:
-    found = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False
-    )
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False)
     return found.stdout.strip() or "unknown"
 
 
