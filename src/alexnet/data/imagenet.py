@@ -85,7 +85,10 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def _kit(folder: Path) -> list[tuple[int, str, str]]:
-    """Number, synset and first word of each class, as the development kit numbers them; [] without it."""
+    """Number, synset and first word of each class, as the development kit numbers them; [] without it.
+
+    Above 1,000 it numbers kinds of kinds too, which no image is labelled with.
+    """
     from scipy.io import loadmat
 
     for place in KIT_FOLDERS:
@@ -94,7 +97,6 @@ def _kit(folder: Path) -> list[tuple[int, str, str]]:
             return [
                 (int(row["ILSVRC2012_ID"]), str(row["WNID"]), str(row["words"]).split(",")[0])
                 for row in np.atleast_1d(table)
-                if int(row["num_children"]) == 0  # the others are kinds of kinds, which no image shows
             ]
     return []
 
