@@ -118,9 +118,10 @@ def test_a_given_training_part_alone_is_parted_like_any_other_set():
 def test_training_images_that_equal_a_test_image_are_left_out_and_counted():
     given_ = np.array([1] * 40 + [3] * 10, np.uint8)
     contents = [*range(40), *range(5), *range(100, 105)]
-    parts = split_rows(np.arange(50) % 2, given_, digests_of(contents), CLASSES[:2], 0.2, 0.1)
+    parts = split_rows(np.arange(50) % 2, given_, digests_of(contents), CLASSES[:2], 0.2, 0.25)
     assert parts.left_out.tolist() == [0, 1, 2, 3, 4]
     assert len(parts.test) == 10
+    assert len(parts.validation) == round(0.25 * 17) + round(0.25 * 18)  # of what is left in each class
     assert any(note.startswith("5 training images left out") for note in parts.notes)
 
 
