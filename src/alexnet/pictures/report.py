@@ -6,7 +6,6 @@ from a memory stick or an e-mail, years later, without asking anybody for anythi
 
 import difflib
 import json
-import math
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -26,8 +25,9 @@ from alexnet.pictures.advice import advice, interval_text, percent, verdict
 from alexnet.pictures.runs import NAMES_UP_TO, Bar, confusion_figure, curves, errors_figure, short
 from alexnet.pictures.sheets import filters_sheet
 from alexnet.pictures.style import data_uri, thumbnail_uri
+from alexnet.recipes import RECIPES, as_fields
 
-ReadRows = Callable[[list[int]], Sequence[np.ndarray]]
+ReadRows = Callable[[np.ndarray], Sequence[np.ndarray] | np.ndarray]
 
 MISTAKES = 24
 """Worst mistakes that are shown."""
@@ -61,7 +61,7 @@ def write_report(run: Path, read_rows: ReadRows | None = None) -> Path:
 
     Args:
         run: the folder, with run.json at least.
-        read_rows: gives uint8 [h, w, 3 or 1] images for rows of the packed data; None where the data is gone.
+        read_rows: gives uint8 [h, w, 3 or 1] images for rows (int64 [k]) of the packed data; None where it is gone.
 
     Returns:
         The page's path.
@@ -90,9 +90,7 @@ def read_run(folder: Path) -> Run:
     try:
         recipe = yaml.safe_load(recipe_text) or {}
     except yaml.YAMLError as error:
-        raise InputError(
-            f"{recipe_file} is not YAML ({str(error).splitlines()[0]}); mend or remove it"
-        ) from None
+        raise InputError(f"{recipe_file} is not YAML ({str(error).splitlines()[0]}); mend or remove it") from None
     return Run(
         folder=folder,
         facts=_json(folder / "run.json"),
@@ -113,10 +111,10 @@ def page(run: Run, read_rows: ReadRows | None) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "interval": interval_text, "thousands": "{:,}".format}
-    evaluation = run.evaluation
+    evaluation = _in_order(run.evaluation)
     classes = (evaluation or run.facts).get("classes") or []
     facts = run.facts
-    told = advice(facts, run.recipe, run.metrics, evaluation, _training_counts(facts))
+    told = advice(facts, run.recipe, run.metrics, evaluation, facts.get("counts"))
     return environment.get_template("report.html.j2").render(
         facts=facts,
         folder=run.folder.resolve(),
@@ -145,19 +143,25 @@ def page(run: Run, read_rows: ReadRows | None) -> str:
     )
 
 
+def _in_order(evaluation: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The evaluation with its views in their usual order, its own views alone where it lists none."""
+    if evaluation is None:
+        return None
+    by_views = evaluation.get("by_views") or {evaluation.get("views", "center"): evaluation}
+    known = [*VIEW_NAMES, *(views for views in by_views if views not in VIEW_NAMES)]
+    return evaluation | {"by_views": {views: by_views[views] for views in known if views in by_views}}
+
+
 def _bars(evaluation: dict[str, Any], facts: dict[str, Any]) -> list[Bar]:
     """Ours by view, then the baselines."""
     model = facts.get("model", "the net")
-    by_views = evaluation.get("by_views") or {evaluation.get("views", "center"): evaluation}
     bars = [
         Bar(f"{model}, {VIEW_NAMES.get(views, views)}", row["top1_error"], tuple(row["interval"]))
-        for views, row in by_views.items()
+        for views, row in evaluation["by_views"].items()
     ]
     baselines = evaluation.get("baselines", {})
     return bars + [
-        Bar(name, baselines[key]["error"], ours=False)
-        for key, name in BASELINE_NAMES.items()
-        if key in baselines
+        Bar(name, baselines[key]["error"], ours=False) for key, name in BASELINE_NAMES.items() if key in baselines
     ]
 
 
@@ -210,30 +214,30 @@ def _mistakes(evaluation: dict[str, Any], read_rows: ReadRows | None) -> dict[st
         missing = "The images are no longer where the run found them, so they are not shown."
     elif rows and read_rows is not None:
         try:
-            images = read_rows([row["row"] for row in rows])
+            images = read_rows(np.array([row["row"] for row in rows], dtype=np.int64))
             for row, image in zip(rows, images, strict=True):
                 row["picture"] = thumbnail_uri(image)
         except (InputError, OSError, ValueError, IndexError) as error:
             missing = f"The images could not be read ({error}), so they are not shown."
-    return {"rows": rows, "missing": missing, "all": len(evaluation.get("mistakes", []))}
+    return {"rows": rows, "missing": missing, "all": round(evaluation["top1_error"] * evaluation["images"])}
 
 
 def _filters(run: Run) -> list[tuple[str, str]]:
     """(caption, data address) for each tower of the first layer; none where its weights are no pictures."""
-    told = run.facts.get("first_filters") or {"key": "conv1.weight"}
+    told: dict[str, Any] = run.facts.get("first_filters") or {}
     path = run.folder / "best.safetensors"
     if not path.is_file():
         return []
     try:
         with safe_open(path, framework="numpy") as weights:
-            if told["key"] not in weights.keys():  # noqa: SIM118 (it is no dict)
+            if told.get("key") not in weights.keys():  # noqa: SIM118 (it is no dict)
                 return []
             first = weights.get_tensor(told["key"])
     except SafetensorError as error:
         raise InputError(f"{path} is damaged ({error}); train again or bring back a copy") from None
     if first.ndim != 4 or first.shape[1] not in (1, 3):
         return []
-    towers = told.get("towers", 2 if run.facts.get("model") in ("alexnet", "alexnet_2012") else 1)
+    towers = int(told.get("towers", 1))
     each = len(first) // towers
     sheets = [first[start : start + each] for start in range(0, len(first), each)]
     return [
@@ -250,10 +254,6 @@ def _parts(facts: dict[str, Any]) -> list[tuple[str, int]]:
     names = {"train": "to train on", "validation": "to choose the weights by", "test": "to test with"}
     parts = facts.get("parts", {})
     return [(name, parts[part]) for part, name in names.items() if parts.get(part)]
-
-
-def _training_counts(facts: dict[str, Any]) -> dict[str, int] | None:
-    return (facts.get("counts") or {}).get("train")
 
 
 def _length(run: Run) -> dict[str, Any]:
@@ -275,8 +275,28 @@ def _duration(seconds: float) -> str:
 
 
 def _recipe_lines(run: Run) -> list[tuple[str, bool]]:
-    """The recipe's lines, each with whether it differs from the recipe of that name."""
-    return [(line, False) for line in run.recipe_text.splitlines()]
+    """The recipe's lines, each with whether it differs from the recipe of that name.
+
+    What the named recipe leaves to be decided from the data is no difference.
+    """
+    lines = run.recipe_text.splitlines()
+    base = RECIPES.get(str(run.recipe.get("name")))
+    if base is None:
+        return [(line, False) for line in lines]
+    named = yaml.safe_dump(_filled(as_fields(base), run.recipe), sort_keys=False, allow_unicode=True)
+    same = difflib.SequenceMatcher(None, named.splitlines(), lines, autojunk=False).get_matching_blocks()
+    kept = {block.b + offset for block in same for offset in range(block.size)}
+    return [(line, number not in kept) for number, line in enumerate(lines)]
+
+
+def _filled(named: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
+    """The named recipe with its undecided fields (None) as they were chosen."""
+    return {
+        name: _filled(value, chosen.get(name) or {}) if isinstance(value, dict)
+        else chosen.get(name) if value is None
+        else value
+        for name, value in named.items()
+    }  # fmt: skip
 
 
 def _commands(run: Run) -> list[tuple[str, str]]:
@@ -285,9 +305,7 @@ def _commands(run: Run) -> list[tuple[str, str]]:
     folder = shlex.quote(str(run.folder))
     made = made if isinstance(made, str) or made is None else shlex.join(made)
     first = [("This run was made by", made)] if made else []
-    resume = (
-        [("It has not ended; it goes on with", f"alexnet train --resume {folder}")] if run.unfinished else []
-    )
+    resume = [("It has not ended; it goes on with", f"alexnet train --resume {folder}")] if run.unfinished else []
     return [
         *first,
         *resume,
@@ -314,7 +332,5 @@ def _lines(path: Path) -> list[dict[str, Any]]:
             read.append(json.loads(line))
         except ValueError as error:
             if number < len(lines):
-                raise InputError(
-                    f"{path}, line {number}, is not JSON ({error}); mend or remove the line"
-                ) from None
+                raise InputError(f"{path}, line {number}, is not JSON ({error}); mend or remove the line") from None
     return read

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
 from alexnet.pictures.style import BLUE, INK, LINE, MUTED, ORANGE, VERMILLION, figure, styled, svg
 
@@ -39,9 +39,7 @@ def errors_figure(bars: Sequence[Bar]) -> str:
     for place, bar in enumerate(bars):
         colour = BLUE if bar.ours else MUTED
         if bar.interval is not None:
-            axes.plot(
-                [100 * end for end in bar.interval], [place, place], color=colour, linewidth=2.5, alpha=0.55
-            )
+            axes.plot([100 * end for end in bar.interval], [place, place], color=colour, linewidth=2.5, alpha=0.55)
         axes.plot(100 * bar.error, place, "o", color=colour, markerfacecolor=colour if bar.ours else "none")
         # The figure stands above its point, where no whisker crosses it.
         axes.annotate(
@@ -74,11 +72,10 @@ def curves(metrics: Sequence[dict[str, Any]], classes: int) -> list[tuple[str, s
     epoch_of = {line["step"]: line["epoch"] for line in steps + checks}
     marks = [_nearest(epoch_of, line["step"]) for line in metrics if line["kind"] == "watchdog" and epoch_of]
     drawn = []
-    if steps or checks:
-        drawn.append(("Loss", _curve("loss", steps, checks, marks, np.log(classes) if classes > 1 else None)))
-        drawn.append(("Error", _curve("error", steps, checks, marks, None)))
-    if any(line.get("rate") is not None for line in steps):
-        drawn.append(("Learning rate", _curve("rate", steps, [], marks, None)))
+    for what, heading in (("loss", "Loss"), ("error", "Error"), ("rate", "Learning rate")):
+        if any(_finite(line.get(what)) for line in steps + checks):
+            level = float(np.log(classes)) if what == "loss" and classes > 1 else None
+            drawn.append((heading, _curve(what, steps, checks, marks, level)))
     return drawn
 
 
@@ -96,11 +93,13 @@ def _curve(
     x, y = _points(steps, what)
     if len(x) and what == "rate":
         axes.plot(x, y, color=BLUE)
-        if y[y > 0].size and y.max() > 20 * y[y > 0].min():
+        if np.mean(np.diff(y) == 0) > 0.5 and y.min() > 0 and y.max() > 5 * y.min():  # drops, not a smooth fall
             axes.set_yscale("log")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter("{x:g}")
     elif len(x):
         axes.plot(x, factor * y, color=ORANGE, linewidth=0.7, alpha=0.45)
-        axes.plot(x, factor * _running_mean(y), color=ORANGE, label="training (dropout and augmentation on)")
+        axes.plot(x, factor * _running_mean(y), color=ORANGE, label="training, as seen")
     x, y = _points(checks, what)
     if len(x):
         axes.plot(x, factor * y, "o-", color=BLUE, markersize=3.5, label="validation")
@@ -111,19 +110,20 @@ def _curve(
                 label="weights kept",
             )  # fmt: skip
     if level is not None:
-        axes.axhline(level, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), label="guessing: ln(classes)")
+        axes.axhline(level, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), label="guessing")
     if what != "rate":
         axes.set_ylim(bottom=0)
         if what == "error":
             axes.set_ylim(top=min(100, axes.get_ylim()[1]))
             axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
-        axes.legend(loc="upper right")
+        drawing.legend(loc="outside lower left", ncols=4, columnspacing=1.2, handlelength=1.5, borderpad=0)
     for number, epoch in enumerate(marks, 1):
         axes.axvline(epoch, color=VERMILLION, linewidth=1, linestyle=(0, (4, 3)))
         axes.annotate(
             f"{number}", (epoch, 1), xycoords=("data", "axes fraction"), xytext=(2, -10),
             textcoords="offset points", color=VERMILLION, fontsize=9,
         )  # fmt: skip
+    axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=axes.get_xlim()[1] > 3))
     axes.set_xlabel("epoch")
     return svg(drawing, f"{what} over the epochs")

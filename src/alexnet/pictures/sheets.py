@@ -79,9 +79,7 @@ def image_grid(
     """
     counts = [len(images), *(len(given) for given in (captions, marks) if given is not None)]
     if not images or len(set(counts)) > 1:
-        raise InputError(
-            f"{counts[0]} images, captions and marks {counts[1:]}; give one for each of 1 or more images"
-        )
+        raise InputError(f"{counts[0]} images, captions and marks {counts[1:]}; give one for each of 1 or more images")
     gap, frame, text = 6, 3, 18 if captions is not None else 0
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)

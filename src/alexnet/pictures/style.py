@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
@@ -32,7 +32,7 @@ VARIABLES = {
 }
 """The page's CSS variable for each colour, so that a drawing follows the page into the dark."""
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "font.size": 10,
     "text.color": INK,
     "text.parse_math": False,  # a class may be called "$5"
@@ -92,18 +92,12 @@ def svg(drawing: Figure, title: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text)
     text = re.sub(r'<g id="\w+_\d+">', "<g>", text)
-    text = re.sub(
-        r'^<svg[^>]*?width="([\d.]+)pt"[^>]*?(viewBox="[^"]*")[^>]*>|^<svg[^>]*>', _opening, text, count=1
-    )
+    width, height = (72 * inches for inches in drawing.get_size_inches())
+    text = re.sub(r"^<svg[^>]*>", f'<svg viewBox="0 0 {width:g} {height:g}">', text, count=1)
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name}, {colour})")
     label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-
-
-def _opening(match: re.Match[str]) -> str:
-    box = re.search(r'viewBox="[^"]*"', match[0])
-    return f"<svg {box[0] if box else ''}>"
 
 
 def png(pixels: np.ndarray) -> bytes:
