@@ -22,7 +22,7 @@ import alexnet
 from alexnet.errors import InputError
 from alexnet.files import write_text
 from alexnet.pictures.advice import advice, interval_text, percent, verdict
-from alexnet.pictures.runs import NAMES_UP_TO, Bar, confusion_figure, curves, errors_figure, short
+from alexnet.pictures.runs import NAMES_UP_TO, NUMBERS_UP_TO, Bar, confusion_figure, curves, errors_figure, short
 from alexnet.pictures.sheets import filters_sheet
 from alexnet.pictures.style import data_uri, thumbnail_uri
 from alexnet.recipes import RECIPES, as_fields
@@ -130,6 +130,7 @@ def page(run: Run, read_rows: ReadRows | None) -> str:
         confusions=_confusions(evaluation) if evaluation else [],
         confusion=_confusion(evaluation),
         numbered=len(classes) > NAMES_UP_TO,
+        wide=len(classes) > NUMBERS_UP_TO,
         per_class=_per_class(evaluation) if evaluation else [],
         mistakes=_mistakes(evaluation, read_rows) if evaluation else None,
         curves=[(heading, Markup(drawing)) for heading, drawing in curves(run.metrics, len(classes))],

@@ -157,7 +157,7 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str]) -> str:
     if n <= NUMBERS_UP_TO:
         share = _shares(confusion)
         for row, column in np.argwhere(confusion > 0):
-            dark = share[row, column] > 0.55
+            dark = share[row, column] > 0.75
             axes.text(
                 column, row, f"{confusion[row, column]}", ha="center", va="center",
                 color="white" if dark else INK, fontsize=9 if n > 6 else 11,
