@@ -9,6 +9,7 @@ import json
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ import yaml
 from markupsafe import Markup
 from safetensors import SafetensorError, safe_open
 
-import alexnet
 from alexnet.errors import InputError
 from alexnet.files import write_text
 from alexnet.pictures.advice import advice, interval_text, percent, verdict
@@ -140,7 +140,7 @@ def page(run: Run, read_rows: ReadRows | None) -> str:
         recipe=_recipe_lines(run),
         commands=_commands(run),
         short=short,
-        version=alexnet.__version__,
+        version=version("alexnet"),
     )
 
 
