@@ -32,7 +32,13 @@ class Squares(torch.utils.data.Dataset):
 @pytest.mark.parametrize("kind", ["array", "tensor"])
 def test_any_map_style_dataset_trains_and_the_result_predicts(tiny, cache, tmp_path, kind):
     run = alexnet.train(
-        Squares(kind), out=tmp_path / "run", name="squares", model=tiny, epochs=30, optimiser={"batch": 8, "rate": 0.05}, device="cpu"
+        Squares(kind),
+        out=tmp_path / "run",
+        name="squares",
+        model=tiny,
+        epochs=30,
+        optimiser={"batch": 8, "rate": 0.05},
+        device="cpu",
     )
     assert alexnet.evaluate(run)["top1_error"] <= 0.25
     net = alexnet.load(run)

@@ -10,13 +10,14 @@ The public calls are imported when they are first used, so that `import alexnet`
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from alexnet.version import __version__
 
 __all__ = [
     "Answer",
     "InputError",
     "Prediction",
     "Predictor",
+    "__version__",
     "build",
     "evaluate",
     "load",
@@ -53,4 +54,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return __all__

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from alexnet import __version__
 from alexnet.errors import InputError, JobFailed
+from alexnet.version import __version__
 
 
 class Parser(argparse.ArgumentParser):

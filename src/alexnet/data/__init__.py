@@ -1,17 +1,17 @@
 """Sources of labelled images, packed once and read in batches."""
 
-from .batches import Batch, Batches
-from .cache import CacheEntry, cache_entries, cache_folder, clear_cache, packed_in_cache
-from .check import Report, check
-from .dataset import dataset_source
-from .for_recipe import packed_for
-from .named import NAMED
-from .opening import open_source
-from .pack import pack
-from .packed import Packed, is_packed, open_packed
-from .source import Problem, Source
-from .split import Parts, split
-from .statistics import Statistics, statistics
+from alexnet.data.batches import Batch, Batches
+from alexnet.data.cache import CacheEntry, cache_entries, cache_folder, clear_cache, packed_in_cache
+from alexnet.data.check import Report, check
+from alexnet.data.dataset import dataset_source
+from alexnet.data.for_recipe import packed_for
+from alexnet.data.named import NAMED
+from alexnet.data.opening import open_source
+from alexnet.data.pack import pack
+from alexnet.data.packed import Packed, is_packed, open_packed
+from alexnet.data.source import Problem, Source
+from alexnet.data.split import Parts, split
+from alexnet.data.statistics import Statistics, statistics
 
 __all__ = [
     "NAMED",

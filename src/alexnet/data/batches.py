@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InputError
-from .packed import Packed
-from .parallel import cores
+from alexnet.data.packed import Packed
+from alexnet.data.parallel import cores
+from alexnet.errors import InputError
 
 AHEAD = 3  # batches read before they are asked for
 

@@ -7,16 +7,16 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
-from ..files import readable_bytes
-from ..progress import note
-from .lock import only_process
-from .pack import tell_skipped, write_pack
-from .packed import VERSION, Packed, is_packed, open_packed
-from .source import Source
-from .state import state_of
-from .stored import Crop, Format, storage_for
-from .usable import refuse_unusable
+from alexnet.data.lock import only_process
+from alexnet.data.pack import tell_skipped, write_pack
+from alexnet.data.packed import VERSION, Packed, is_packed, open_packed
+from alexnet.data.source import Source
+from alexnet.data.state import state_of
+from alexnet.data.stored import Crop, Format, storage_for
+from alexnet.data.usable import refuse_unusable
+from alexnet.errors import InputError
+from alexnet.files import readable_bytes
+from alexnet.progress import note
 
 
 @dataclass(frozen=True)

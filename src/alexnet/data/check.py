@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
-from ..images import ImageProblem, read_bytes, read_image
-from ..progress import track
-from .packed import open_packed
-from .parallel import in_threads
-from .source import Problem, Source, printable
-from .split import may_share_bytes, split_rows
-from .usable import unusable
+from alexnet.data.packed import open_packed
+from alexnet.data.parallel import in_threads
+from alexnet.data.source import Problem, Source, printable
+from alexnet.data.split import may_share_bytes, split_rows
+from alexnet.data.usable import unusable
+from alexnet.errors import InputError
+from alexnet.images import ImageProblem, read_bytes, read_image
+from alexnet.progress import track
 
 TINY = 10  # images; a class with fewer has one or two to test on
 UNBALANCED = 10  # times the smallest class

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from ..images import problem_of
-from .source import NOT_GIVEN, PARTS, TRAIN, Problem, Source, printable
+from alexnet.data.source import NOT_GIVEN, PARTS, TRAIN, Problem, Source, printable
+from alexnet.errors import InputError
+from alexnet.images import problem_of
 
 IGNORED = ("__MACOSX",)  # and all names that begin with a dot: what systems leave behind, nobody's images
 

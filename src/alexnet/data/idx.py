@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from .folders import short_name
-from .source import NOT_GIVEN, TEST, TRAIN, Source
+from alexnet.data.folders import short_name
+from alexnet.data.source import NOT_GIVEN, TEST, TRAIN, Source
+from alexnet.errors import InputError
 
 UINT8 = 0x08
 FASHION_CLASSES = [

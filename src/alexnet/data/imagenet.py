@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from .folders import class_folders
-from .source import TRAIN, VALIDATION, Problem, Source, printable
+from alexnet.data.folders import class_folders
+from alexnet.data.source import TRAIN, VALIDATION, Problem, Source, printable
+from alexnet.errors import InputError
 
 SYNSET = re.compile(r"n\d{8}$")
 VALIDATION_IMAGE = re.compile(r"ILSVRC2012_val_(\d{8})\.", re.IGNORECASE)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .source import Problem
-from .stored import Prepared
+from alexnet.data.source import Problem
+from alexnet.data.stored import Prepared
 
 
 class Journal:

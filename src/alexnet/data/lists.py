@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from .folders import short_name
-from .source import PARTS, Problem, Source
+from alexnet.data.folders import short_name
+from alexnet.data.source import PARTS, Problem, Source
+from alexnet.errors import InputError
 
 PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img")
 LABEL_COLUMNS = ("label", "class", "category", "target", "class_name")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import InputError
-from ..progress import note
+from alexnet.errors import InputError
+from alexnet.progress import note
 
 try:
     import fcntl

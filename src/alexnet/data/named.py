@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..errors import InputError
-from ..progress import note
-from .cache import cache_folder
-from .idx import FASHION_CLASSES, has_idx, open_idx
-from .imagenet import open_imagenet
-from .source import TEST, TRAIN, VALIDATION, Source
+from alexnet.data.cache import cache_folder
+from alexnet.data.idx import FASHION_CLASSES, has_idx, open_idx
+from alexnet.data.imagenet import open_imagenet
+from alexnet.data.source import TEST, TRAIN, VALIDATION, Source
+from alexnet.errors import InputError
+from alexnet.progress import note
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # of the package dataset-fashion-mnist
 

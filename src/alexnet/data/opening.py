@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from ..errors import InputError
-from ..progress import note
-from .folders import open_folder
-from .idx import has_idx, open_idx
-from .imagenet import is_imagenet, open_imagenet
-from .lists import open_list
-from .named import NAMED, open_named
-from .packed import is_packed, open_packed
-from .source import Source
+from alexnet.data.folders import open_folder
+from alexnet.data.idx import has_idx, open_idx
+from alexnet.data.imagenet import is_imagenet, open_imagenet
+from alexnet.data.lists import open_list
+from alexnet.data.named import NAMED, open_named
+from alexnet.data.packed import is_packed, open_packed
+from alexnet.data.source import Source
+from alexnet.errors import InputError
+from alexnet.progress import note
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 WANTED = "a folder of class folders, a list of paths and labels, a packed folder, a folder of IDX files"

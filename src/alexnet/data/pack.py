@@ -19,18 +19,18 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import InputError
-from ..files import flush_to_disk, readable_bytes, write_json
-from ..images import BACKGROUND
-from ..progress import note, track
-from .journal import Journal
-from .lock import only_process
-from .packed import FORMAT, VERSION, Packed, fingerprint_of, is_packed, open_packed, sha256_of
-from .parallel import in_threads
-from .source import Problem, Source, printable
-from .state import state_of
-from .stored import JPEG_QUALITY, Crop, Format, Prepared, Storage, prepare, storage_for
-from .usable import refuse_unusable
+from alexnet.data.journal import Journal
+from alexnet.data.lock import only_process
+from alexnet.data.packed import FORMAT, VERSION, Packed, fingerprint_of, is_packed, open_packed, sha256_of
+from alexnet.data.parallel import in_threads
+from alexnet.data.source import Problem, Source, printable
+from alexnet.data.state import state_of
+from alexnet.data.stored import JPEG_QUALITY, Crop, Format, Prepared, Storage, prepare, storage_for
+from alexnet.data.usable import refuse_unusable
+from alexnet.errors import InputError
+from alexnet.files import flush_to_disk, readable_bytes, write_json
+from alexnet.images import BACKGROUND
+from alexnet.progress import note, track
 
 HEADER_BYTES = 128  # of images.npy, written last, when its shape is known
 BLOCK_IMAGES, BLOCK_BYTES = 256, 32e6  # what an interruption costs at most

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..errors import InputError
-from .source import Problem
+from alexnet.data.source import Problem
+from alexnet.errors import InputError
 
 FORMAT, VERSION = "alexnet-packed", 1
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InputError
-from .packed import Packed
-from .source import NOT_GIVEN, TEST, TRAIN, VALIDATION
+from alexnet.data.packed import Packed
+from alexnet.data.source import NOT_GIVEN, TEST, TRAIN, VALIDATION
+from alexnet.errors import InputError
 
 
 @dataclass(frozen=True)

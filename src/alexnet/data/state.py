@@ -2,7 +2,7 @@
 
 import hashlib
 
-from .source import Source
+from alexnet.data.source import Source
 
 
 def state_of(source: Source) -> str:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..images import centre_square, shorter_side_to
-from ..progress import track
-from .packed import Packed
-from .parallel import in_threads
+from alexnet.data.packed import Packed
+from alexnet.data.parallel import in_threads
+from alexnet.images import centre_square, shorter_side_to
+from alexnet.progress import track
 
 CHUNK = 16  # images turned to float64 at once: 25 MB at 256 x 256
 

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from ..errors import InputError
-from ..images import ImageProblem, centre_square, read_bytes, read_image, shorter_side_to
-from .parallel import in_threads
-from .source import Problem, Source, printable
+from alexnet.data.parallel import in_threads
+from alexnet.data.source import Problem, Source, printable
+from alexnet.errors import InputError
+from alexnet.images import ImageProblem, centre_square, read_bytes, read_image, shorter_side_to
 
 NATIVE_SIDE = 64  # images up to this many pixels a side, all of one shape, are stored as they are
 RAW_LIMIT = 4e9  # bytes

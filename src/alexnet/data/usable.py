@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import InputError
-from .source import Problem
+from alexnet.data.source import Problem
+from alexnet.errors import InputError
 
 
 def refuse_unusable(classes: list[str], labels: np.ndarray, spec: str, problems: Sequence[Problem] = ()) -> None:

@@ -33,9 +33,7 @@ def majority_error(train_labels: np.ndarray, test_labels: np.ndarray, classes: i
         InputError: a part without images.
     """
     if not len(train_labels) or not len(test_labels):
-        raise InputError(
-            f"{len(train_labels)} training and {len(test_labels)} test images; give 1 or more of each"
-        )
+        raise InputError(f"{len(train_labels)} training and {len(test_labels)} test images; give 1 or more of each")
     commonest = int(np.bincount(train_labels, minlength=classes).argmax())
     return float(np.mean(np.asarray(test_labels) != commonest))
 
@@ -67,9 +65,7 @@ def nearest_pixel_error(
     from sklearn.neighbors import KNeighborsClassifier
 
     if not len(train_rows) or not len(test_rows):
-        raise InputError(
-            f"{len(train_rows)} training and {len(test_rows)} test images; give 1 or more of each"
-        )
+        raise InputError(f"{len(train_rows)} training and {len(test_rows)} test images; give 1 or more of each")
     train, test = (_first_by_rank(packed, rows, most) for rows, most in zip((train_rows, test_rows), limit))
     nearest = KNeighborsClassifier(n_neighbors=1, algorithm="brute")
     nearest.fit(_vectors(packed, train), packed.labels[train])
@@ -77,9 +73,7 @@ def nearest_pixel_error(
     thinned = len(train) < len(train_rows) or len(test) < len(test_rows)
     how = f"nearest of {len(train):,} training images by L2 distance at {SIDE}x{SIDE} pixels or fewer"
     if thinned:
-        how += (
-            f"; a sample, first by SHA-256 of {len(train_rows):,} training and {len(test_rows):,} test images"
-        )
+        how += f"; a sample, first by SHA-256 of {len(train_rows):,} training and {len(test_rows):,} test images"
     return {"error": float(wrong.mean()), "images": len(test), "training_images": len(train), "how": how}
 
 
@@ -87,9 +81,7 @@ def _first_by_rank(packed: Pixels, rows: np.ndarray, most: int) -> np.ndarray:
     rows = np.asarray(rows, dtype=np.int64)
     if len(rows) <= most:
         return rows
-    return np.sort(
-        np.array(sorted(rows, key=lambda row: packed.digests[row].tobytes())[:most], dtype=np.int64)
-    )
+    return np.sort(np.array(sorted(rows, key=lambda row: packed.digests[row].tobytes())[:most], dtype=np.int64))
 
 
 def _vectors(packed: Pixels, rows: np.ndarray, together: int = 256) -> np.ndarray:

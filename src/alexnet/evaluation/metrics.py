@@ -68,14 +68,10 @@ def confusion_counts(labels: np.ndarray, predictions: np.ndarray, classes: int) 
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.shape != predictions.shape or labels.ndim != 1:
-        raise InputError(
-            f"labels {labels.shape} and predictions {predictions.shape}; give one of each per image"
-        )
+        raise InputError(f"labels {labels.shape} and predictions {predictions.shape}; give one of each per image")
     both = np.concatenate([labels, predictions])
     if len(both) and not 0 <= both.min() <= both.max() < classes:
-        raise InputError(
-            f"a class number from {both.min()} to {both.max()}; {classes} classes are 0..{classes - 1}"
-        )
+        raise InputError(f"a class number from {both.min()} to {both.max()}; {classes} classes are 0..{classes - 1}")
     cells = labels.astype(np.int64) * classes + predictions.astype(np.int64)
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
 
@@ -134,9 +130,7 @@ def _checked(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray,
             "give [images, classes] and [images], with 1 image or more"
         )
     if np.isnan(probabilities).any():
-        raise InputError(
-            "a probability is not a number; the net's weights or its input are damaged: train again"
-        )
+        raise InputError("a probability is not a number; the net's weights or its input are damaged: train again")
     if not 0 <= labels.min() <= labels.max() < probabilities.shape[1]:
         raise InputError(
             f"a label from {labels.min()} to {labels.max()}; "

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 import yaml
 
-from alexnet import __version__
 from alexnet.augment import CENTRE, ColourAxes, patches, to_planes
 from alexnet.checkpoint import load_state, load_weights, read_card, read_run, weights_file
 from alexnet.data import Packed, Source, Statistics, open_packed, open_source, packed_for, split, statistics
@@ -22,6 +21,7 @@ from alexnet.recipes import as_yaml, recipe_from
 from alexnet.training.devices import choose_device, environment
 from alexnet.training.optimise import parameter_groups
 from alexnet.training.run import Run, now
+from alexnet.version import __version__
 
 WORK = 24_000  # images that a recipe without a length sees in all, within these bounds:
 EPOCHS = (6, 60)
