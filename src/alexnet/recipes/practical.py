@@ -2,7 +2,7 @@
 
 What differs from the paper's and why:
   He's start and inputs of deviation 1, since N(0, 0.01) and biases of 1 need many thousand steps before the loss
-  leaves ln(classes); batches of 64, since small sets then give enough steps; one rise and fall of the rate, since
+  leaves ln(classes); batches of 32, since small sets then give enough steps; one rise and fall of the rate, since
   it reaches its best error in a length that is known beforehand.
 Command: alexnet train FOLDER
 Ours: results/digits.json and results/fashion_mnist.json.
@@ -15,7 +15,7 @@ PRACTICAL = Recipe(
     model="alexnet",
     net=Net(start="he", mean="channel", scale="deviation"),
     augmentation=Augmentation(crop=True, colour="paper", colour_deviation=0.1),
-    optimiser=Optimiser(rate=0.02, momentum=0.9, decay=0.0005, batch=64, bias_decay=False, velocity="torch"),
+    optimiser=Optimiser(rate=0.01, momentum=0.9, decay=0.0005, batch=32, bias_decay=False, velocity="torch"),
     schedule=Schedule(kind="one_cycle", warm_up=0.2),
     evaluation=Evaluation(views="center", averaged="softmax"),
 )

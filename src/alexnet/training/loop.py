@@ -22,6 +22,7 @@ from alexnet.evaluation.classify import measure
 from alexnet.models import Classifier, begin_step
 from alexnet.progress import bar
 from alexnet.recipe import Recipe
+from alexnet.training.devices import keep_memory
 from alexnet.training.journal import Journal
 from alexnet.training.monitor import Monitor
 from alexnet.training.optimise import Rates, make_optimiser
@@ -61,6 +62,7 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         JobFailed: a loss is not finite.
         InputError: the state to go on from was saved by another version.
     """
+    keep_memory()
     recipe, net, device = run.recipe, run.net.to(run.device), run.device
     batches = Batches(run.packed, run.parts.train, recipe.optimiser.batch, recipe.seed)
     n = min(recipe.optimiser.batch, len(run.parts.train))

@@ -23,7 +23,7 @@ from alexnet.training.optimise import parameter_groups
 from alexnet.training.run import Run, now
 from alexnet.version import __version__
 
-WORK = 24_000  # images that a recipe without a length sees in all, within these bounds:
+WORK = 20_000  # images that a recipe without a length sees in all, within these bounds:
 EPOCHS = (6, 60)
 
 
