@@ -12,7 +12,7 @@ fix: setup                                ## format, and mend what can be mended
 	$(IN)/ruff format . && $(IN)/ruff check --fix .
 
 check: setup                              ## format, lint, types, import contracts
-	$(IN)/ruff format --check . && $(IN)/ruff check . && $(IN)/pyright --pythonpath $(IN)/python && $(IN)/lint-imports
+	$(IN)/ruff format --check . && $(IN)/ruff check . && $(IN)/basedpyright --level error --pythonpath $(IN)/python && $(IN)/lint-imports
 
 test: setup                               ## the fast tests
 	$(IN)/pytest -n 2 -m 'not slow'
@@ -24,4 +24,5 @@ lock: setup                               ## the versions that the tests ran wit
 	$(IN)/pip freeze --exclude-editable | grep -vE '^(nvidia|cuda|triton)' > constraints.txt
 
 results: setup                            ## the files behind the figures in README and docs
-	$(IN)/python benchmarks/digits.py && $(IN)/python benchmarks/fashion_mnist.py && $(IN)/python benchmarks/photographs.py && $(IN)/python benchmarks/tables.py
+	$(IN)/python benchmarks/errors.py digits && $(IN)/python benchmarks/errors.py fashion_mnist
+	$(IN)/python benchmarks/photographs.py && $(IN)/python benchmarks/lrn.py && $(IN)/python benchmarks/tables.py

@@ -7,57 +7,38 @@ operations wait for each other at every step, torch's few long ones seldom. The 
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
-import subprocess
-import sys
 import time
-from importlib.metadata import version
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+import measured
 from alexnet.models.lrn import LRN
 
 SHAPES = ((32, 96, 55, 55), (32, 256, 27, 27))  # what AlexNet normalises, at a batch of 32
-HERE = Path(__file__).parent.parent
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "lrn.json")
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    report = {
-        "command": f"python benchmarks/lrn.py --repeats {arguments.repeats}",
-        "commit": commit(),
-        "machine": {
-            "cpu": cpu(),
-            "cores": os.cpu_count(),
-            "system": platform.system(),
-        },
-        "versions": {"python": platform.python_version(), "torch": version("torch")},
+    report = measured.conditions(f"python benchmarks/lrn.py --repeats {arguments.repeats}") | {
         "seed": 0,
         "repeats": arguments.repeats,
         "seconds": "forward + backward, float32, after one unmeasured pass; the two take turns",
         "ratio": "seconds of torch.nn.LocalResponseNorm / seconds of ours, of the medians",
-        "load_before": round(os.getloadavg()[0], 2),
         "results": [
-            measured(shape, threads, arguments.repeats)
+            timed(shape, threads, arguments.repeats)
             for threads in sorted({1, torch.get_num_threads()})
             for shape in SHAPES
         ],
-        "load_after": round(os.getloadavg()[0], 2),
     }
-    arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(report["results"], indent=1))
+    print(measured.write("lrn", report))
 
 
-def measured(shape: tuple[int, ...], threads: int, repeats: int) -> dict[str, object]:
+def timed(shape: tuple[int, ...], threads: int, repeats: int) -> dict[str, object]:
     torch.set_num_threads(threads)
     stages: dict[str, nn.Module] = {
         "ours": LRN(n=5, k=2.0, alpha=1e-4, beta=0.75, alpha_is="sum"),
@@ -86,19 +67,5 @@ def once(stage: nn.Module, x: Tensor, g: Tensor) -> float:
     return time.perf_counter() - begin
 
 
-def commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
-
-
-def cpu() -> str:
-    """The processor's name, as the system gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

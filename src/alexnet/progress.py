@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -38,7 +38,12 @@ def note(text: str) -> None:
     console().print(text, markup=False)
 
 
-def bar(**fields: Any) -> Progress:
+def is_terminal() -> bool:
+    """Whether somebody watches: a log file gets notes, and no bar."""
+    return sys.stderr.isatty()
+
+
+def bar() -> Progress:
     """A progress bar with count, rate, time left and a free text at its end (`status`)."""
     return Progress(
         TextColumn("{task.description}"),
@@ -48,8 +53,7 @@ def bar(**fields: Any) -> Progress:
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[status]}"),
         console=console(),
-        transient=not sys.stderr.isatty(),
-        **fields,
+        disable=not is_terminal(),
     )
 
 

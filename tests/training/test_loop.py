@@ -20,7 +20,8 @@ from alexnet.training.start import start
 
 @pytest.fixture
 def recipe(tiny):
-    return replace(RECIPES["practical"], model=tiny, epochs=2)
+    practical = RECIPES["practical"]
+    return replace(practical, model=tiny, epochs=2, optimiser=replace(practical.optimiser, batch=64))
 
 
 def gradients(net, recipe, images, labels, weights=None):

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from alexnet.progress import note
+from alexnet.progress import is_terminal, note
 from alexnet.training.journal import Journal
 from alexnet.training.watchdog import Watchdog
 
@@ -65,6 +65,8 @@ class Monitor:
         """Write an epoch's validation."""
         self.journal.write("validation", step, epoch=float(epoch), best=best, **result)
         self.shown["validation"] = f"validation {result['error']:.1%}"
+        if not is_terminal():
+            note(f"epoch {epoch}: {' '.join(self.shown.values())}")
 
     def say(self, step: int, messages: list[str]) -> None:
         """Tell the reader, and the journal, what the watchdog found."""

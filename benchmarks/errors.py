@@ -1,0 +1,64 @@
+"""Test errors of whole runs by the command line; writes results/NAME.json.
+
+Run: python benchmarks/errors.py digits|fashion_mnist [--out RUN]
+Fashion-MNIST is Debian's package dataset-fashion-mnist, a folder of IDX files.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import measured
+
+COMMANDS = {
+    "digits": ["train", "digits"],
+    "fashion_mnist": ["train", "/usr/share/datasets/fashion-mnist"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=COMMANDS)
+    parser.add_argument("--out", type=Path, help="keep the run here, or read it where it is finished already")
+    asked = parser.parse_args()
+    document = measured.conditions(" ".join(["alexnet", *COMMANDS[asked.name]]))
+    with tempfile.TemporaryDirectory() as scratch:
+        run = asked.out or Path(scratch) / "run"
+        if not run.exists():
+            train(asked.name, run)
+        document |= figures(run)
+    print(measured.write(asked.name, document))
+
+
+def train(name: str, run: Path) -> None:
+    command = [Path(sys.executable).parent / "alexnet", *COMMANDS[name], "--out", run, "--json"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def figures(run: Path) -> dict:
+    """What the run's own files say of it."""
+    about = json.loads((run / "run.json").read_text())
+    result = json.loads((run / "evaluation.json").read_text())
+    return {
+        "commit_of_package": about["version"],
+        "model": about["model"],
+        "parameters": about["parameters"],
+        "size": about["size"],
+        "parts": about["parts"],
+        "images_seen": about["images_seen"],
+        "steps": about["steps"],
+        "training_seconds": round(about["seconds"], 1),
+        "environment": about["environment"],
+        "repeats": 1,
+        "test": {name: result[name] for name in ("images", "top1_error", "top5_error", "interval", "views")},
+        "by_views": result["by_views"],
+        "baselines": result["baselines"],
+        "recipe": (run / "recipe.yaml").read_text(),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Writes the tables of the README, in both languages, from the files in results/.
+
+Run: python benchmarks/tables.py [--check]
+A table stands between <!-- table NAME --> and <!-- end --> and is replaced whole; --check fails when it would change.
+"""
+
+import argparse
+import json
+import re
+import sys
+from typing import Any
+
+from measured import RESULTS, ROOT
+
+WORDS = {
+    "README.md": {
+        "errors": "| images | command | images seen | training | test error | 95 % interval | nearest by pixels |",
+        "names": {"digits": "handwritten digits, 8x8", "fashion_mnist": "Fashion-MNIST, 28x28"},
+        "photographs": "patches of nine photographs, 224x224",
+        "norm": "| normalised | threads | ours | torch's | ratio |",
+        "shape": "{} x {} x {} x {}",
+        "seconds": "{:.0f} s",
+    },
+    "README.zh.md": {
+        "errors": "| 图像 | 命令 | 见过的图像 | 训练时间 | 测试错误率 | 95 % 区间 | 像素最近邻 |",
+        "names": {"digits": "手写数字，8x8", "fashion_mnist": "Fashion-MNIST，28x28"},
+        "photographs": "九张照片的小块，224x224",
+        "norm": "| 归一化的张量 | 线程 | 本程序 | torch 的 | 倍数 |",
+        "shape": "{} x {} x {} x {}",
+        "seconds": "{:.0f} 秒",
+    },
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing, fail when a table is stale")
+    check = parser.parse_args().check
+    stale = []
+    for name, words in WORDS.items():
+        path = ROOT / name
+        before = path.read_text(encoding="utf-8")
+        after = filled(filled(before, "errors", errors(words)), "norm", norm(words))
+        if after != before:
+            stale.append(name)
+            if not check:
+                path.write_text(after, encoding="utf-8")
+    if check and stale:
+        sys.exit(f"stale: {', '.join(stale)}; run python benchmarks/tables.py")
+
+
+def filled(text: str, table: str, rows: list[str]) -> str:
+    """The text with one table replaced."""
+    pattern = rf"(<!-- table {table} -->\n).*?(<!-- end -->)"
+    if not re.search(pattern, text, re.DOTALL):
+        sys.exit(f"no place for the table {table}")
+    return re.sub(pattern, lambda m: m[1] + "\n".join(rows) + "\n" + m[2], text, flags=re.DOTALL)
+
+
+def errors(words: dict[str, Any]) -> list[str]:
+    """One row a run."""
+    rows = [words["errors"], "|---|---|---:|---:|---:|---|---:|"]
+    for name in ("digits", "fashion_mnist", "photographs"):
+        found = result(name)
+        if found is None:
+            continue
+        test, nearest = found["test"], found["baselines"]["nearest_pixel"]["error"]
+        low, high = test["interval"]
+        rows.append(
+            f"| {words['names'].get(name, words['photographs'])} | `{found['command']}` | {found['images_seen']:,} "
+            f"| {words['seconds'].format(found['training_seconds'])} | **{test['top1_error']:.1%}** "
+            f"| {low:.1%} – {high:.1%} (n = {test['images']:,}) | {nearest:.1%} |"
+        )
+    return rows
+
+
+def norm(words: dict[str, Any]) -> list[str]:
+    """One row a shape and number of threads."""
+    rows = [words["norm"], "|---|---:|---:|---:|---:|"]
+    found = result("lrn")
+    for row in found["results"] if found else []:
+        ours, torchs = (row["median"][name] * 1000 for name in ("ours", "torch"))
+        shape = words["shape"].format(*row["shape"])
+        rows.append(f"| {shape} | {row['threads']} | {ours:.0f} ms | {torchs:.0f} ms | **{row['ratio']:.1f}** |")
+    return rows
+
+
+def result(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+if __name__ == "__main__":
+    main()
