@@ -1,6 +1,9 @@
 """Folders and sources that the tests of several rooms share."""
 
 import os
+
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch: what is tested bit for bit holds on a CPU
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO

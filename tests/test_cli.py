@@ -107,6 +107,9 @@ def test_an_override_wins_wherever_it_stands(tiny, cache, tmp_path, monkeypatch,
         (["train", "--model", "alexnet_2013"], ["alexnet_2013"]),
         (["train", "--device", "tpu"], ["tpu", "cpu"]),
         (["train", "--device", "cuda"], ["cuda", "--device"]),
+        (["train", "--source", "photos"], ["--source", "SOURCE"]),
+        (["train", "--freeze", "pool1", "--model", "tiny"], ["pool1 has no weights", "conv1"]),
+        (["train", "--optimiser.micro-batch", "0"], ["--optimiser.micro_batch 0"]),
         (["train", "--from", "nowhere"], ["nowhere"]),
         (["train", "--resume", "nowhere"], ["nowhere", "run"]),
         (["train", "--epochs", "0", "--model", "tiny"], ["--epochs 0"]),
@@ -172,6 +175,10 @@ def test_help_takes_less_than_three_tenths_of_a_second():
         subprocess.run(command, check=True, capture_output=True)
         times.append(time.perf_counter() - began)
     assert min(times) < 0.3  # the least of five: other work on the machine is not ours to measure
+    code = (
+        "import sys; from alexnet.cli import main; main(['--help']); assert not {'torch', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_check_names_every_problem_and_says_whether_training_can_go_on(odd_folder, capsys):

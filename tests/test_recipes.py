@@ -47,6 +47,13 @@ def test_a_file_holds_only_what_differs_from_the_recipe_it_names(tmp_path):
             r"--optimiser.precision got 'fp8': wanted Literal\['float32', 'bfloat16'\]",
         ),
         ({"colour": 1}, r"colour"),
+        ({"optimiser": {"micro_batch": 0}}, r"--optimiser.micro_batch 0: give 1 or more"),
+        ({"optimiser": {"batch": -4}}, r"--optimiser.batch -4: give 1 or more"),
+        ({"optimiser": {"rate": 0}}, r"--optimiser.rate 0.0: give more than 0"),
+        ({"optimiser": {"momentum": 1}}, r"--optimiser.momentum 1.0: give 0 or more, and less than 1"),
+        ({"schedule": {"warm_up": 1.5}}, r"--schedule.warm_up 1.5"),
+        ({"seed": -1}, r"--seed -1: give 0 or more"),
+        ({"max_minutes": 0}, r"--max_minutes 0.0: give more than 0"),
         ({"schedule": {"events": [{"epooch": 1}]}}, r"epooch"),
     ],
 )

@@ -7,15 +7,16 @@ from typing import Any
 from alexnet.checkpoint import read_run
 from alexnet.data import Packed, Source, dataset_source, open_packed
 from alexnet.errors import InputError
-from alexnet.evaluation.evaluate import evaluate
+from alexnet.evaluation import evaluate as evaluation
 from alexnet.evaluation.predict import Answer, Prediction, Predictor, load
 from alexnet.models import build, names
 from alexnet.pictures.report import write_report
+from alexnet.progress import note
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields, load_recipe, recipe_from
-from alexnet.training.loop import fit
+from alexnet.training import start as starting
+from alexnet.training.loop import STOPPED, fit
 from alexnet.training.run import Run
-from alexnet.training.start import resume, start
 from alexnet.training.summary import finish
 
 __all__ = [
@@ -39,7 +40,7 @@ def train(
     recipe: str | Recipe = "practical",
     out: str | Path | None = None,
     weights: str | Path | None = None,
-    freeze: tuple[str, ...] = (),
+    freeze: str | tuple[str, ...] = (),
     device: str = "auto",
     root: str | Path | None = None,
     name: str = "dataset",
@@ -58,7 +59,7 @@ def train(
         recipe: a name, a YAML file, or a Recipe.
         out: the run's folder; by default runs/<source>-<model>-<n>. An existing one is never overwritten.
         weights: run or file to start from (fine-tuning).
-        freeze: stages that do not learn.
+        freeze: stages that do not learn, such as ("conv1", "conv2").
         device: "auto", "cpu", "cuda" or "mps".
         root: where named sets are kept.
         name: what a Dataset is called in the run's folder.
@@ -75,17 +76,70 @@ def train(
         chosen = recipe_from(_merged(as_fields(chosen), fields))
     if not isinstance(source, str | Path | Source | Packed):
         source = dataset_source(source, name)
-    run = start(
+    run = starting.start(
         str(source) if isinstance(source, Path) else source,
         chosen,
         out=Path(out) if out is not None else None,
         weights=Path(weights) if weights is not None else None,
-        freeze=freeze,
+        freeze=(freeze,) if isinstance(freeze, str) else freeze,
         device=device,
         root=Path(root) if root is not None else None,
-        command=" ".join(sys.argv),
+        command=f"alexnet.train({name if not isinstance(source, str) else source!r}, ...) in {sys.argv[0] or 'Python'}",
     )
-    complete(run, fit(run))
+    return _fitted(run)
+
+
+def resume(run: str | Path, source: str | Path | None = None, device: str = "auto") -> Path:
+    """Go on with a run that was stopped or killed, to its end; give its folder.
+
+    Args:
+        run: the run's folder.
+        source: where the images are now, if they were moved.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        InputError: no such run; it has ended; the images are gone or others.
+    """
+    return _fitted(starting.resume(Path(run), str(source) if source is not None else None, device))
+
+
+def evaluate(
+    run: str | Path,
+    source: Any = None,
+    views: str | None = None,
+    split: str | None = None,
+    root: str | Path | None = None,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Measure a run, or a file of weights, by a named protocol; errors are fractions 0..1.
+
+    Args:
+        run: a run's folder or a file of weights.
+        source: other images, also a Dataset as for `train`; by default the run's own test part.
+        views: "center", "ten" or "dense"; by default the recipe's.
+        split: "train", "val" or "test".
+        root: where named sets are kept.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Returns: images, top1_error, top5_error (of k, see `k`), interval (95 %), views, averaged, comparable_to,
+        per_class, confusion, calibration, mistakes, trained_on and more.
+
+    Raises:
+        InputError: classes that the net does not know; a part without images.
+    """
+    if source is not None and not isinstance(source, str | Path | Source):
+        source = dataset_source(source)
+    place = Path(root) if root is not None else None
+    where = str(source) if isinstance(source, Path) else source
+    return evaluation.evaluate(run, where, views, split, place, device)
+
+
+def _fitted(run: Run) -> Path:
+    reason = fit(run)
+    if reason == STOPPED:
+        note(f"stopped and saved; to go on: alexnet.resume({str(run.folder)!r})")
+        raise KeyboardInterrupt
+    complete(run, reason)
     return run.folder
 
 

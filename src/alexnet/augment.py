@@ -110,10 +110,11 @@ def patches(planes: Planes, position: Tensor, mirror: Tensor, size: int) -> Tens
     Returns: float32 [n, 3, size, size].
     """
     n = len(planes)
-    _refuse_small(planes[0], size)
     channels = planes[0].shape[0]
-    out = torch.empty((n, channels, size, size), dtype=planes[0].dtype, device=planes[0].device)
+    dtype = planes[0].dtype if len({plane.dtype for plane in planes}) == 1 else torch.float32
+    out = torch.empty((n, channels, size, size), dtype=dtype, device=planes[0].device)
     for i in range(n):
+        _refuse_small(planes[i], size)
         h, w = planes[i].shape[-2:]
         top = int(float(position[i, 0]) * (h - size + 1))
         left = int(float(position[i, 1]) * (w - size + 1))

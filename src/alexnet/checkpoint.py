@@ -93,11 +93,11 @@ def load_weights(path: Path) -> tuple[Classifier, Card]:
         raise InputError(
             f"{path} holds a {card.model!r}, which this version does not know: it knows {', '.join(names())}"
         )
-    net = build(card.model, classes=len(card.classes), size=card.size)
+    with torch.device("meta"):  # no initial weights are drawn, only to be thrown away
+        net = build(card.model, classes=len(card.classes), size=card.size)
     with safe_open(path, framework="pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    net.set_preprocessing(weights["mean"], weights["scale"])
-    net.load_state_dict(weights)
+    net.load_state_dict(weights, assign=True)
     return net.eval(), card
 
 

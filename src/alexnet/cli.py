@@ -158,9 +158,13 @@ def train(arguments: list[str]) -> int:
     except (ArgumentError, TypeError) as error:
         known = [option for action in parser._actions for option in action.option_strings]
         raise InputError(f"{one_line(error)}{_did_you_mean(options, known)}") from None
+    from alexnet.devices import keep_memory
+    from alexnet.training.journal import board_class
     from alexnet.training.loop import STOPPED, fit
     from alexnet.training.start import resume, start
 
+    if asked.board:
+        board_class()
     if asked.resume:
         names = [word.split("=")[0] for word in options if word.startswith("--")]
         others = [name for name in names if name not in RESUME_OPTIONS] + positionals
@@ -171,6 +175,8 @@ def train(arguments: list[str]) -> int:
             )
         run = resume(Path(asked.resume), asked.moved, asked.device)
     else:
+        if asked.moved:
+            raise InputError("--source says where a resumed run finds its images: give SOURCE without the --source")
         if asked["from"] and _value_of(options, "--model"):
             raise InputError("--from brings its own net: leave --model out")
         run = start(
@@ -178,7 +184,7 @@ def train(arguments: list[str]) -> int:
             recipe,
             out=Path(asked.out) if asked.out else None,
             weights=Path(asked["from"]) if asked["from"] else None,
-            freeze=tuple(asked.freeze.split(",")) if asked.freeze else (),
+            freeze=tuple(name.strip() for name in asked.freeze.split(",")) if asked.freeze else (),
             device=asked.device,
             root=Path(asked.root) if asked.root else None,
             command=shlex.join(["alexnet", "train", *arguments]),
@@ -189,6 +195,7 @@ def train(arguments: list[str]) -> int:
 
     for line in opening_lines(run):
         note(line)
+    keep_memory()
     reason = fit(run, asked.save_every, asked.board)
     if reason == STOPPED:
         note(f"stopped and saved; to go on: alexnet train --resume {run.folder}")
@@ -214,10 +221,8 @@ def evaluate(arguments: list[str]) -> int:
     _json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.evaluation.evaluate import as_text, evaluate, write_class_table
-    from alexnet.training.devices import choose_device
 
-    device = choose_device(asked.device)
-    result = evaluate(asked.run, asked.source, asked.views, asked.split, asked.root, str(device))
+    result = evaluate(asked.run, asked.source, asked.views, asked.split, asked.root, asked.device)
     if asked.csv:
         write_class_table(asked.csv, result)
     if asked.json:
@@ -233,12 +238,13 @@ def predict(arguments: list[str]) -> int:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
     parser.add_argument("--top", type=int, default=5, help="how many classes (default 5)")
     parser.add_argument("--views", choices=("center", "ten", "dense"), help="default: what the recipe says")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--csv", type=Path, help="write the answers to this file")
     _json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.evaluation.predict import NONE_OF_THESE, answers, write_answers
 
-    rows = answers(asked.run, asked.images, asked.top, asked.views)
+    rows = answers(asked.run, asked.images, asked.top, asked.views, asked.device)
     if asked.csv:
         write_answers(asked.csv, rows)
     if asked.json:
@@ -276,7 +282,8 @@ def cache(arguments: list[str]) -> int:
     entries = cache_entries()
     total = sum(entry.bytes for entry in entries)
     if asked.clear:
-        clear_cache()
+        entries = clear_cache()  # all but those that another process is writing
+        total = sum(entry.bytes for entry in entries)
     if asked.json:
         rows = [{"path": str(entry.path), "bytes": entry.bytes} for entry in entries]
         return _print_json({"folder": str(cache_folder()), "bytes": total, "cleared": asked.clear, "packs": rows})
@@ -367,12 +374,13 @@ def _parted(arguments: list[str], flags: set[str]) -> tuple[list[str], list[str]
 
 
 def _value_of(options: list[str], name: str) -> str | None:
+    found = None
     for i, word in enumerate(options):
         if word == name and i + 1 < len(options):
-            return options[i + 1]
-        if word.startswith(f"{name}="):
-            return word.partition("=")[2]
-    return None
+            found = options[i + 1]
+        elif word.startswith(f"{name}="):
+            found = word.partition("=")[2]
+    return found
 
 
 def _did_you_mean(given: list[str], known: list[str]) -> str:

@@ -72,6 +72,12 @@ def read_image(source: Path | str | bytes) -> np.ndarray:
             raise ImageProblem("truncated", f"damaged {image.format} data: {_one_line(error)}") from error
 
 
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """The pixels of an open Pillow image, upright, as `read_image` gives those of a file: uint8 [h, w, 3]."""
+    with pillow_quiet():
+        return _rgb(_upright(image))
+
+
 def read_bytes(path: Path | str) -> bytes:
     """The bytes of a regular file.
 

@@ -166,7 +166,7 @@ class Recipe:
         model: one of `alexnet models`.
         size: side of the net's input in pixels; by default 224, and 67 for images of at most 64 pixels.
         epochs: passes over the training part.
-        max_minutes: stop training after so many minutes, keeping what was reached.
+        max_minutes: stop training after so many minutes, keeping what was reached; counted anew when resumed.
         seed: of the initial weights, the order of the images, the augmentation and the dropout.
     """
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from alexnet.cli import main
 from alexnet.errors import InputError
 from alexnet.evaluation.evaluate import evaluate, trained_on
 from alexnet.evaluation.published import PUBLISHED, comparable_to
@@ -44,7 +45,37 @@ def test_images_that_were_trained_on_are_counted(tmp_path):
     digests = np.random.default_rng(0).integers(0, 256, (10, 32), dtype=np.uint8)
     np.save(tmp_path / "trained_on.npy", digests[:4])
     assert trained_on(tmp_path, digests[2:8]) == 2
-    assert trained_on(tmp_path / "elsewhere", digests) == 0
+    assert trained_on(tmp_path / "elsewhere", digests) is None
+
+
+def test_one_class_alone_and_a_test_folder_alone_can_be_measured(tiny_run, tmp_path, cache):
+    result = evaluate(tiny_run, str(digits_folder(tmp_path / "sevens", ["7"])))
+    assert (result["images"], result["split"]) == (3, "all")
+    digits_folder(tmp_path / "kept" / "test", ["7", "3"])
+    result = evaluate(tiny_run, str(tmp_path / "kept"))
+    assert (result["images"], result["split"]) == (6, "test")
+
+
+def test_images_that_are_no_longer_those_of_the_training_are_not_measured_unasked(tiny, tmp_path, cache):
+    folder = digits_folder(tmp_path / "grows", ["7", "3"], each=20)
+    train = ["train", str(folder), "--model", tiny, "--epochs", "1", "--size", "67", "--optimiser.batch", "8"]
+    assert main([*train, "--out", str(tmp_path / "run")]) == 0
+    Image.new("L", (8, 8), 77).save(folder / "3" / "new.png")
+    shutil.rmtree(cache)
+    with pytest.raises(InputError, match="no longer holds the images"):
+        evaluate(tmp_path / "run")
+    assert evaluate(tmp_path / "run", str(folder))["trained_on"] > 0
+
+
+def test_figures_of_weights_that_were_trained_on_are_dropped(tiny_run, tmp_path, cache):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    evaluate(run, views="ten")
+    kept = json.loads((run / "evaluation.json").read_text())
+    assert set(kept["by_views"]) == {"center", "ten"}
+    (run / "evaluation.json").write_text(json.dumps(kept | {"step": kept["step"] - 1}))
+    evaluate(run, views="center")
+    assert set(json.loads((run / "evaluation.json").read_text())["by_views"]) == {"center"}
 
 
 def test_weights_alone_are_measured_on_what_they_were_trained_on(tiny_run, tmp_path, cache):

@@ -32,6 +32,18 @@ def test_a_path_bytes_an_array_and_a_pil_image_get_the_same_answer(predictor, pi
     assert predictor.predict(pixels) == together[:1]
 
 
+def test_a_transparent_and_a_16_bit_image_look_the_same_as_file_and_as_pil(predictor, tmp_path):
+    clear = Image.new("RGBA", (90, 90), (0, 0, 0, 0))
+    deep = Image.fromarray(np.linspace(0, 65535, 8100).astype(np.uint16).reshape(90, 90))
+    for image in (clear, deep):
+        image.save(tmp_path / "a.png")
+        assert predictor.predict(image) == predictor.predict(tmp_path / "a.png")
+
+
+def test_no_image_is_no_answer(predictor):
+    assert predictor.predict([]) == []
+
+
 def test_probabilities_are_those_of_all_classes_and_the_best_come_first(predictor, pixels):
     p = predictor.probabilities([pixels])
     assert p.shape == (1, 10)

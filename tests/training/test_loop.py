@@ -1,6 +1,7 @@
 """The loop: what a step does, what an epoch leaves, when it ends."""
 
 import json
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -9,13 +10,16 @@ import torch
 
 from alexnet.checkpoint import load_weights
 from alexnet.data import open_source
-from alexnet.errors import JobFailed
+from alexnet.errors import InputError, JobFailed
+from alexnet.evaluation.calibrate import fit_temperature
+from alexnet.evaluation.classify import measure, probabilities
 from alexnet.models import build
-from alexnet.recipe import Data, Optimiser, Recipe, Schedule
+from alexnet.recipe import Data, Evaluation, Optimiser, Recipe, Schedule
 from alexnet.recipes import RECIPES
+from alexnet.training import loop
 from alexnet.training.journal import read_journal
 from alexnet.training.loop import fit, forward_backward
-from alexnet.training.start import start
+from alexnet.training.start import resume, start
 
 
 @pytest.fixture
@@ -110,11 +114,55 @@ def test_early_stop_ends_a_run_that_no_longer_improves(recipe, cache, tmp_path):
     assert len([row for row in read_journal(tmp_path / "run") if row["kind"] == "validation"]) == 3
 
 
-def test_when_the_minutes_are_over_the_run_can_still_be_resumed(recipe, cache, tmp_path):
-    reason = fit(start("digits", replace(recipe, max_minutes=1e-6), out=tmp_path / "run", device="cpu"))
+def test_a_run_whose_minutes_are_over_goes_on_where_it_stopped(recipe, cache, tmp_path):
+    fit(start("digits", recipe, out=tmp_path / "alone", device="cpu"))
+    reason = fit(start("digits", replace(recipe, max_minutes=0.3 / 60), out=tmp_path / "run", device="cpu"))
     assert "minutes are over" in reason
     for name in ("state.pt", "best.safetensors", "last.safetensors"):
         assert (tmp_path / "run" / name).is_file()
+    while reason:  # a few steps at a time
+        reason = fit(resume(tmp_path / "run", device="cpu"))
+    alone, again = (load_weights(tmp_path / name / "last.safetensors")[0].state_dict() for name in ("alone", "run"))
+    assert all(torch.equal(alone[name], again[name]) for name in alone)
+
+
+def test_without_validation_images_the_last_weights_are_kept_and_nothing_is_measured(recipe, cache, tmp_path):
+    run = start("digits", replace(recipe, data=Data(validation=0.0)), out=tmp_path / "run", device="cpu")
+    fit(run)
+    cards = [load_weights(tmp_path / "run" / f"{name}.safetensors")[1] for name in ("best", "last")]
+    assert cards[0].step == cards[1].step == 2 * (len(run.parts.train) // 64)
+    assert not [row for row in read_journal(tmp_path / "run") if row["kind"] == "validation"]
+
+
+def test_a_plateau_without_validation_images_is_refused(recipe, cache, tmp_path):
+    plateau = replace(recipe, data=Data(validation=0.0), schedule=Schedule(kind="plateau"))
+    with pytest.raises(InputError, match=r"no validation images: raise --data.validation"):
+        start("digits", plateau, out=tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_calibration_is_by_the_views_that_predictions_are_made_with(recipe, cache, tmp_path):
+    temperatures = []
+    for views in ("center", "ten"):
+        protocol = replace(recipe, evaluation=Evaluation(views=views))
+        run = start("digits", protocol, out=tmp_path / views, device="cpu")
+        fit(run)
+        p = probabilities(run.net, run.packed, run.parts.validation, run.side, run.size, views)
+        assert run.temperature == pytest.approx(fit_temperature(p, run.packed.labels[run.parts.validation]), rel=1e-6)
+        temperatures.append(run.temperature)
+    assert temperatures[0] != temperatures[1]
+
+
+def test_ctrl_c_in_the_last_validation_still_saves(recipe, cache, tmp_path, monkeypatch):
+    def interrupted(*arguments, **named):
+        signal.raise_signal(signal.SIGINT)
+        return measure(*arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "measure", interrupted)
+        assert fit(start("digits", replace(recipe, epochs=1), out=tmp_path / "run", device="cpu")) == loop.STOPPED
+    assert (tmp_path / "run" / "state.pt").is_file()
+    assert fit(resume(tmp_path / "run", device="cpu")) == ""
 
 
 def test_class_weights_even_out_an_uneven_set(recipe, cache, tmp_path):

@@ -9,7 +9,7 @@ from alexnet.errors import InputError
 from alexnet.models import build
 from alexnet.recipe import Event, Optimiser, Recipe, Schedule
 from alexnet.recipes import RECIPES
-from alexnet.training.optimise import Rates, make_optimiser, one_cycle, parameter_groups
+from alexnet.training.optimise import Rates, make_optimiser, one_cycle, parameter_groups, with_weights
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_stage_that_does_not_exist_is_named(net, frozen):
 
 def test_freezing_everything_is_refused(net):
     with pytest.raises(InputError, match="every stage is frozen"):
-        parameter_groups(net, Recipe(), set(), set(net.stages))
+        parameter_groups(net, Recipe(), set(), set(with_weights(net)))
 
 
 def test_one_cycle_rises_to_its_peak_and_falls_to_nothing():

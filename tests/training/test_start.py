@@ -11,7 +11,8 @@ import torch
 from alexnet.checkpoint import load_weights, weights_file
 from alexnet.data import Source, open_source
 from alexnet.errors import InputError
-from alexnet.recipe import Recipe
+from alexnet.evaluation.evaluate import trained_on
+from alexnet.recipe import Data, Recipe
 from alexnet.recipes import RECIPES
 from alexnet.training.loop import fit
 from alexnet.training.start import decide, resume, start
@@ -83,6 +84,41 @@ def test_fine_tuning_takes_over_all_but_the_classifier_and_leaves_frozen_stages_
     assert torch.equal(after.conv1.weight, before.conv1.weight)
     assert not torch.equal(after.conv2.weight, before.conv2.weight)
     assert card.classes == ["class 0", "class 1"]
+
+
+def test_what_earlier_weights_were_trained_on_counts_as_trained_on(tiny_run, cache, tmp_path, capsys):
+    recipe = replace(RECIPES["practical"], model="tiny", data=Data(test=0.4))
+    run = start("digits", recipe, out=tmp_path / "tuned", weights=tiny_run, device="cpu")
+    told = capsys.readouterr().err
+    before = {digest.tobytes() for digest in np.load(tiny_run / "trained_on.npy")}
+    leaked = sum(digest.tobytes() in before for digest in run.packed.digests[run.parts.test])
+    assert leaked > 100
+    assert f"careful: {leaked} of the test images were trained on" in told
+    assert trained_on(tmp_path / "tuned", run.packed.digests[run.parts.test]) == leaked
+
+
+def test_health_is_judged_on_images_of_all_classes(tiny, cache, tmp_path):
+    run = start(
+        photos(70, n=90, classes=3), replace(RECIPES["practical"], model=tiny), out=tmp_path / "a", device="cpu"
+    )
+    run.packed.labels = np.sort(run.packed.labels)  # as a folder lists them
+    seen = []
+    run.packed.read = lambda rows: seen.extend(run.packed.labels[rows]) or np.zeros((len(rows), 256, 256, 3), np.uint8)
+    run.health_images()
+    assert set(seen) == {0, 1, 2}
+
+
+def test_a_size_that_does_not_fit_into_what_is_stored_is_refused_before_anything_is_written(tiny, cache, tmp_path):
+    recipe = replace(RECIPES["practical"], model=tiny, size=67, data=Data(stored=60))
+    with pytest.raises(InputError, match="patches of 67 pixels do not fit into images of 60"):
+        start("digits", recipe, out=tmp_path / "a", device="cpu")
+    assert not (tmp_path / "a").exists()
+
+
+def test_small_images_keep_their_size_in_the_pack_whatever_the_recipe(tiny, cache, tmp_path):
+    for name, recipe in RECIPES.items():
+        run = start("digits", replace(recipe, model=tiny, size=67), out=tmp_path / name, device="cpu")
+        assert run.packed.shape == (8, 8, 1), name
 
 
 def test_weights_for_another_input_size_are_refused(tiny_run, cache, tmp_path):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -29,14 +30,29 @@ def test_a_loss_that_falls_is_not_called_flat():
     assert feed(Watchdog.for_counts([50] * 10), [math.log(10) * 0.998**i for i in range(1000)]) == []
 
 
-def test_one_step_off_chance_begins_the_count_anew():
-    losses = ([math.log(10)] * (FLAT_STEPS - 1) + [1.0]) * 3
-    assert feed(Watchdog.for_counts([50] * 10), losses) == []
+def test_a_loss_that_passes_chance_on_its_way_down_is_not_called_flat():
+    falling = [3.5 - 2.4 * i / 400 for i in range(400)]  # the mean of steps 100 to 300 is ln(10)
+    assert feed(Watchdog.for_counts([50] * 10), falling) == []
 
 
-def test_chance_of_an_uneven_folder_is_the_entropy_of_its_classes():
-    entropy = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1))
-    assert len(feed(Watchdog.for_counts([900, 100]), [entropy] * 400)) == 1
+@pytest.mark.parametrize("shares", [(0.9, 0.1), (0.5, 0.5), (0.1,) * 10])
+def test_a_net_that_answers_with_the_class_shares_is_called_flat_through_the_noise_of_its_batches(shares):
+    chance = np.random.default_rng(0)
+    labels = chance.choice(len(shares), size=(400, 32), p=shares)
+    scores = np.log(shares) + chance.normal(0, 0.05, (400, 32, len(shares)))
+    logs = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+    losses = -np.take_along_axis(logs, labels[..., None], -1).mean((1, 2))
+    counts = [round(1000 * share) for share in shares]
+    assert len(feed(Watchdog.for_counts(counts), losses.tolist())) == 1
+
+
+def test_the_state_of_the_watchdog_can_be_taken_up():
+    losses = [math.log(10) + 0.005] * 150
+    watchdog = Watchdog.for_counts([50] * 10)
+    assert feed(watchdog, losses) == []
+    again = Watchdog.for_counts([50] * 10)
+    again.load(watchdog.state())
+    assert len(feed(again, losses, start=150)) == 1
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

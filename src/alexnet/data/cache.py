@@ -60,7 +60,7 @@ def packed_in_cache(
     """
     if source.kind == "packed":
         return _opened_as_asked(source, stored, crop)
-    refuse_unusable(source.classes, source.labels, source.spec)
+    refuse_unusable(source.classes, source.labels, source.spec, to_train=source.to_train)
     entry = cache_folder() / "packed" / f"{source.name}-{_key(source, stored, crop, format, size)}"
     if is_packed(entry):
         packed = _opened_or_dropped(entry)

@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from alexnet.data.source import Source
 from alexnet.errors import InputError
-from alexnet.images import centre_square, shorter_side_to
+from alexnet.images import centre_square, pixels_of, shorter_side_to
 from alexnet.progress import track
 
 LARGEST = 4e9  # bytes that are held in memory
@@ -65,8 +66,8 @@ def as_bytes(image: Any) -> np.ndarray:
     Raises:
         InputError: something else.
     """
-    if hasattr(image, "convert"):
-        return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    if isinstance(image, Image.Image):
+        return np.asarray(image) if image.mode == "L" else pixels_of(image)
     pixels = image.detach().cpu().numpy() if hasattr(image, "detach") else np.asarray(image)
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[-1] not in (1, 3):
         pixels = np.moveaxis(pixels, 0, -1)

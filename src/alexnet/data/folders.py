@@ -14,7 +14,7 @@ from alexnet.images import problem_of
 IGNORED = ("__MACOSX",)  # and all names that begin with a dot: what systems leave behind, nobody's images
 
 
-def open_folder(folder: Path) -> Source:
+def open_folder(folder: Path, to_train: bool = True) -> Source:
     """The images of a folder: the first level is the class, deeper files belong to it.
 
     Folders are followed through symbolic links. Files beside the class folders, broken links, loops and
@@ -26,7 +26,7 @@ def open_folder(folder: Path) -> Source:
     problems: list[Problem] = []
     found: list[tuple[str, int, str]] = []  # class, part, path
     classes: set[str] = set()
-    for part, part_folder in _parts(folder, problems):
+    for part, part_folder in _parts(folder, problems, to_train):
         for name, paths in class_folders(folder, part_folder, problems):
             classes.add(name)
             found += [(name, part, path) for path in paths]
@@ -50,6 +50,7 @@ def open_folder(folder: Path) -> Source:
         paths=[path for _, _, path in found],
         folder=folder.resolve(),
         problems=problems,
+        to_train=to_train,
     )
 
 
@@ -65,7 +66,7 @@ def short_name(path: Path) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in stem).strip("._") or "images"
 
 
-def _parts(folder: Path, problems: list[Problem]) -> list[tuple[int, Path]]:
+def _parts(folder: Path, problems: list[Problem], to_train: bool) -> list[tuple[int, Path]]:
     """The folders that hold class folders, each with the part that it stands for.
 
     train/ is a part where it stands alone or beside val/ or test/; beside other folders it is a class
@@ -73,7 +74,10 @@ def _parts(folder: Path, problems: list[Problem]) -> list[tuple[int, Path]]:
     """
     subfolders = _subfolders(folder, folder, [])
     by_part = {PARTS[sub.name.lower()]: sub for sub in subfolders if sub.name.lower() in PARTS}
-    if by_part and len(by_part) == len(subfolders) and TRAIN not in by_part:
+    only_parts = bool(by_part) and len(by_part) == len(subfolders)
+    if only_parts and not to_train:
+        return sorted(by_part.items())
+    if only_parts and TRAIN not in by_part:
         raise InputError(f"{folder} has {' and '.join(sub.name + '/' for sub in subfolders)} and no train/; add it")
     if TRAIN not in by_part or (len(by_part) == 1 and len(subfolders) > 1):
         return [(NOT_GIVEN, folder)]

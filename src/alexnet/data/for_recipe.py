@@ -14,14 +14,15 @@ def packed_for(source: Source | Packed, recipe: Recipe) -> tuple[Packed, int, in
 
     Without a size in the recipe, sets of small images (at most 64 pixels) train at 67 pixels, all others at 224.
     """
+    few = isinstance(source, Source) and source.arrays is not None and max(source.arrays.shape[1:3]) <= NATIVE_SIDE
+    size = recipe.size or (SIZE_FOR_SMALL if few else SIZE)
     if isinstance(source, Source):
-        few = source.arrays is not None and max(source.arrays.shape[1:3]) <= NATIVE_SIDE
-        size = recipe.size or (SIZE_FOR_SMALL if few else SIZE)
         side = side_for(size, recipe)
-        # Small images keep their own size unless a side is asked for, so the usual one is not asked for.
-        usual = recipe.data.stored is None and side == round(size * 256 / 224)
-        source = packed_in_cache(source, None if usual else side, recipe.data.crop, recipe.data.format, size)
-    size = recipe.size or (SIZE_FOR_SMALL if source.native else SIZE)
+        # Small images keep their own size, and packed ones theirs, unless a side is asked for by name.
+        asked = None if few or source.kind == "packed" or side == round(size * 256 / 224) else side
+        source = packed_in_cache(source, recipe.data.stored or asked, recipe.data.crop, recipe.data.format, size)
+    if source.native and recipe.size is None:
+        size = SIZE_FOR_SMALL
     return source, size, side_for(size, recipe)
 
 

@@ -1,5 +1,6 @@
 """One way in for every kind of source."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from alexnet.data.folders import open_folder
@@ -16,13 +17,14 @@ ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 WANTED = "a folder of class folders, a list of paths and labels, a packed folder, a folder of IDX files"
 
 
-def open_source(spec: str | Path, root: Path | None = None) -> Source:
+def open_source(spec: str | Path, root: Path | None = None, to_train: bool = True) -> Source:
     """The labelled images that `spec` means, listed and not yet read.
 
     Args:
         spec: a name, one of NAMED, also as `name@folder` for the folder it lies in; or a path. A name
             wins over a folder called so: `./digits` is the folder.
         root: the folder that a named set lies in, or is fetched into.
+        to_train: False for images that are only measured: one class is enough then, and a test/ without train/.
 
     Raises:
         InputError: nothing is there, or nothing that can be learned from.
@@ -37,22 +39,22 @@ def open_source(spec: str | Path, root: Path | None = None) -> Source:
     path = Path(spec)
     try:
         if path.is_dir():
-            return _open_directory(path)
+            return _open_directory(path, to_train)
         if path.is_file():
-            return _open_file(path)
+            return replace(_open_file(path), to_train=to_train)
     except PermissionError as error:
         raise InputError(f"{error.filename} cannot be read; check who may read it") from error
     raise InputError(f"there is no {spec}; give {WANTED}, or one of {', '.join(NAMED)}")
 
 
-def _open_directory(path: Path) -> Source:
+def _open_directory(path: Path, to_train: bool) -> Source:
     if is_packed(path):
         return _of_packed(path)
     if has_idx(path):
         return open_idx(path)
     if is_imagenet(path):
         return open_imagenet(path)
-    return open_folder(path)
+    return open_folder(path, to_train)
 
 
 def _open_file(path: Path) -> Source:

@@ -67,7 +67,7 @@ def pack(
         raise InputError(f"{source.spec} is packed already; use it as it is")
     if out.exists() or out.is_symlink():
         raise InputError(f"{out} exists and is not overwritten; choose another place or remove it")
-    refuse_unusable(source.classes, source.labels, source.spec)
+    refuse_unusable(source.classes, source.labels, source.spec, to_train=source.to_train)
     return write_pack(source, out, storage_for(source, stored, crop, format, size), wait=False)
 
 
@@ -182,7 +182,7 @@ def _finish(source: Source, partial: Path, storage: Storage, journal: Journal) -
     kept = journal.kept
     labels, digests = source.labels[kept], journal.digests[kept]
     problems = [*source.problems, *journal.problems]
-    refuse_unusable(source.classes, labels, source.spec, problems)
+    refuse_unusable(source.classes, labels, source.spec, problems, source.to_train)
     paths = [printable(path).encode() for path, keep in zip(source.paths, kept) if keep]
     arrays = {
         "labels": labels,

@@ -48,6 +48,7 @@ class Source:
         arrays: uint8 [n, h, w] or [n, h, w, c] where the images are no files.
         problems: found while listing: broken links, files beside the class folders, empty classes.
         characters: digits or letters, which a mirror would turn into something else.
+        to_train: whether a classifier is to be trained on it, or it is only measured.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Source:
     arrays: np.ndarray | None = None
     problems: list[Problem] = field(default_factory=list)
     characters: bool = False
+    to_train: bool = True
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -8,9 +8,16 @@ from alexnet.data.source import Problem
 from alexnet.errors import InputError
 
 
-def refuse_unusable(classes: list[str], labels: np.ndarray, spec: str, problems: Sequence[Problem] = ()) -> None:
-    """Raise InputError where no image, only one class or an empty class is there; name what was skipped."""
+def refuse_unusable(
+    classes: list[str], labels: np.ndarray, spec: str, problems: Sequence[Problem] = (), to_train: bool = True
+) -> None:
+    """Raise InputError where no image, only one class or an empty class is there; name what was skipped.
+
+    Images that are only measured may be of one class, and of classes without an image.
+    """
     reason = unusable(classes, labels)
+    if reason and not to_train and reason[0] != "no-image":
+        return
     if reason:
         skipped = f" ({len(problems)} skipped, first {problems[0].path}: {problems[0].detail})" if problems else ""
         raise InputError(f"{spec}: {reason[1]}{skipped}; `alexnet check` lists every file")

@@ -1,1 +1,1 @@
-"""Error figures, calibration and what no net is needed for."""
+"""From weights and images to figures: protocols, errors, calibration, predictions."""

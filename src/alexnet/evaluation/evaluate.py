@@ -10,7 +10,8 @@ import numpy as np
 
 from alexnet.checkpoint import Card, load_weights, read_run, weights_file
 from alexnet.data import Packed, Source, open_packed, open_source, packed_for, split
-from alexnet.data.source import NOT_GIVEN
+from alexnet.data.source import TEST, VALIDATION
+from alexnet.devices import choose_device
 from alexnet.errors import InputError
 from alexnet.evaluation.baselines import majority_error, nearest_pixel_error
 from alexnet.evaluation.calibrate import apply_temperature, expected_calibration_error
@@ -36,7 +37,7 @@ def evaluate(
     views: str | None = None,
     split_name: str | None = None,
     root: Path | None = None,
-    device: str = "cpu",
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Measure a run, or a file of weights, on a part of a source.
 
@@ -50,7 +51,7 @@ def evaluate(
         views: "center", "ten" or "dense"; by default the recipe's.
         split_name: "train", "val" or "test", by the same split that training uses.
         root: where named sets are kept.
-        device: where the net runs.
+        device: "auto", "cpu", "cuda" or "mps".
 
     Returns: images, top1_error, top5_error (of k, see `k`), interval (95 %), views, averaged, comparable_to,
         per_class, confusion, calibration, mistakes, trained_on and more; errors are fractions 0..1.
@@ -60,7 +61,7 @@ def evaluate(
     """
     file = weights_file(run)
     net, card = load_weights(file)
-    net.to(device)
+    net.to(choose_device(device))
     recipe = card.recipe
     views = str(views or recipe["evaluation"]["views"])
     averaged = str(recipe["evaluation"]["averaged"])
@@ -72,6 +73,7 @@ def evaluate(
     seconds = time.monotonic() - began
     result = describe(p, labels, card) | {
         "source": packed.name,
+        "step": card.step,
         "split": part,
         "views": views,
         "averaged": "scores over the map, softmax over the mirror" if views == "dense" else averaged,
@@ -94,16 +96,24 @@ def images_of(card: Card, folder: Path, source: str | Source | None, root: Path 
             packed = open_packed(where)
             if packed.fingerprint == card.fingerprint:
                 return packed
-        source = card.spec
-    opened = source if isinstance(source, Source) else open_source(source, root)
+        packed = packed_for(open_source(card.spec, root), recipe_from(card.recipe))[0]
+        if packed.fingerprint != card.fingerprint:
+            raise InputError(
+                f"{card.spec} no longer holds the images that this was trained on: to measure what is there now, "
+                f"give it as SOURCE"
+            )
+        return packed
+    opened = source if isinstance(source, Source) else open_source(source, root, to_train=False)
     return packed_for(opened, recipe_from(card.recipe))[0]
 
 
 def rows_of(packed: Packed, card: Card, split_name: str | None) -> tuple[np.ndarray, str]:
     """Which images are measured, and what that part is called."""
     data = card.recipe["data"]
-    foreign = packed.fingerprint != card.fingerprint
-    if foreign and split_name is None and (packed.given == NOT_GIVEN).all():
+    if packed.fingerprint != card.fingerprint and split_name is None:
+        for part in (TEST, VALIDATION):
+            if (packed.given == part).any():
+                return np.flatnonzero(packed.given == part), "test"
         return np.arange(len(packed)), "all"
     parts = split(packed, data["test"], data["validation"])
     rows = {"train": parts.train, "val": parts.validation, "test": parts.test}[split_name or "test"]
@@ -171,11 +181,11 @@ def mistakes(p: np.ndarray, labels: np.ndarray, rows: np.ndarray, packed: Packed
     ]
 
 
-def trained_on(folder: Path, digests: np.ndarray) -> int:
-    """How many of these images (SHA-256 [n, 32]) the run in `folder` was trained on."""
+def trained_on(folder: Path, digests: np.ndarray) -> int | None:
+    """How many of these images (SHA-256 [n, 32]) the run in `folder` was trained on; None where it does not say."""
     path = folder / "trained_on.npy"
     if not path.is_file():
-        return 0
+        return None
     seen = {digest.tobytes() for digest in np.load(path)}
     return sum(digest.tobytes() in seen for digest in digests)
 
@@ -184,6 +194,8 @@ def keep(run: Path, result: dict[str, Any], packed: Packed, card: Card, rows: np
     """Write evaluation.json: the recipe's own views are the headline, others stand beside them in `by_views`."""
     path = run / "evaluation.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if before.get("step") != card.step:  # of other weights, before the run went on
+        before = {}
     figures = ("top1_error", "top5_error", "interval", "log_loss", "seconds", "images")
     by_views = before.get("by_views", {}) | {result["views"]: {name: result[name] for name in figures}}
     headline = card.recipe["evaluation"]["views"]
@@ -210,7 +222,9 @@ def as_text(result: dict[str, Any]) -> str:
         f"top-{result['k']} error {result['top5_error']:.2%}",
         f"compare with: {result['comparable_to']}",
     ]
-    if result["trained_on"] and result["split"] != "train":
+    if result["trained_on"] is None:
+        lines.append("whether these images were trained on is not known: trained_on.npy lies in the run's folder")
+    elif result["trained_on"] and result["split"] != "train":
         lines.append(f"careful: {result['trained_on']} of these images were trained on")
     return "\n".join(lines)
 

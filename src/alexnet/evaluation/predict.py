@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from alexnet.checkpoint import Card, load_weights, weights_file
+from alexnet.devices import choose_device
 from alexnet.errors import InputError
 from alexnet.evaluation.calibrate import apply_temperature
 from alexnet.evaluation.classify import batch_probabilities
 from alexnet.files import replacing
-from alexnet.images import ImageProblem, centre_square, read_image
+from alexnet.images import ImageProblem, centre_square, pixels_of, read_image
 from alexnet.models import Classifier
 
 NONE_OF_THESE = "none of these"
@@ -87,7 +89,7 @@ class Predictor:
             ).numpy()
             for pixels in map(as_pixels, images)
         ]
-        return apply_temperature(np.concatenate(p), self.card.temperature)
+        return apply_temperature(np.concatenate(p), self.card.temperature) if p else np.empty((0, len(self.classes)))
 
     def predict(self, images: Any, top: int = 5, views: str | None = None) -> list[Answer]:
         """The most probable classes of each image.
@@ -104,7 +106,7 @@ class Predictor:
         return answers
 
 
-def load(run: str | Path, device: str = "cpu") -> Predictor:
+def load(run: str | Path, device: str = "auto") -> Predictor:
     """Open the best weights of a run, or a .safetensors file.
 
     >>> import alexnet
@@ -116,7 +118,7 @@ def load(run: str | Path, device: str = "cpu") -> Predictor:
         InputError: no such run or file.
     """
     net, card = load_weights(weights_file(run))
-    return Predictor(net.to(device), card)
+    return Predictor(net.to(choose_device(device)), card)
 
 
 def as_pixels(image: Any) -> np.ndarray:
@@ -128,7 +130,9 @@ def as_pixels(image: Any) -> np.ndarray:
     """
     if isinstance(image, str | Path | bytes):
         return read_image(image)
-    pixels = np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
+    if isinstance(image, Image.Image):
+        return pixels_of(image)
+    pixels = np.asarray(image)
     if pixels.ndim == 2:
         pixels = np.stack([pixels] * 3, axis=-1)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != 3:
@@ -145,14 +149,16 @@ def several(images: Any) -> list[Any]:
     return [images]
 
 
-def answers(run: str | Path, images: Sequence[str], top: int = 5, views: str | None = None) -> list[dict[str, Any]]:
+def answers(
+    run: str | Path, images: Sequence[str], top: int = 5, views: str | None = None, device: str = "auto"
+) -> list[dict[str, Any]]:
     """Ask a run about image files; one that cannot be read gives its error and stops nothing.
 
     Returns: rows {"image", "predictions": [{"label", "probability"}], "accepted"} or {"image", "error"}.
     """
     if top < 1:
         raise InputError(f"--top {top}: give 1 or more")
-    predictor = load(run)
+    predictor = load(run, device)
     rows: list[dict[str, Any]] = []
     for image in images:
         try:

@@ -74,9 +74,55 @@ def add_recipe_options(parser: ArgumentParser, base: Recipe) -> None:
 
 
 def recipe_of(parser: ArgumentParser, parsed: Namespace) -> Recipe:
-    """Make the recipe of what a parser with recipe options has parsed."""
+    """Make the recipe of what a parser with recipe options has parsed.
+
+    Raises:
+        InputError: a number that makes no sense.
+    """
     made = parser.instantiate(parsed)
-    return Recipe(**{field.name: getattr(made, field.name) for field in fields(Recipe)})
+    recipe = Recipe(**{field.name: getattr(made, field.name) for field in fields(Recipe)})
+    for name, value, sensible, wanted in _numbers(recipe):
+        if value is not None and not sensible:
+            raise InputError(f"--{name} {value}: give {wanted}")
+    return recipe
+
+
+def _numbers(recipe: Recipe) -> list[tuple[str, float | None, bool, str]]:
+    """Numbers that a type alone does not judge: name, value, whether it makes sense, what would."""
+    data, optimiser, schedule = recipe.data, recipe.optimiser, recipe.schedule
+    ones = {
+        "size": recipe.size,
+        "epochs": recipe.epochs,
+        "data.stored": data.stored,
+        "optimiser.batch": optimiser.batch,
+        "optimiser.micro_batch": optimiser.micro_batch,
+        "augmentation.shared_by": recipe.augmentation.shared_by,
+        "schedule.patience": schedule.patience,
+        "schedule.published_epochs": schedule.published_epochs,
+        "schedule.early_stop": schedule.early_stop,
+    }
+    above = {
+        "max_minutes": recipe.max_minutes,
+        "optimiser.rate": optimiser.rate,
+        "schedule.factor": schedule.factor,
+        "data.margin": data.margin,
+    }
+    zeros = {
+        "seed": recipe.seed,
+        "optimiser.decay": optimiser.decay,
+        "optimiser.bias_rate": optimiser.bias_rate,
+        "optimiser.kept_rate": optimiser.kept_rate,
+        "augmentation.colour_deviation": recipe.augmentation.colour_deviation,
+        "schedule.drops": schedule.drops,
+    }
+    shares = {"data.test": data.test, "data.validation": data.validation, "schedule.warm_up": schedule.warm_up}
+    below_one = {"optimiser.momentum": optimiser.momentum}
+    return [
+        *((name, value, value is not None and value >= 1, "1 or more") for name, value in ones.items()),
+        *((name, value, value is not None and value > 0, "more than 0") for name, value in above.items()),
+        *((name, value, value >= 0, "0 or more") for name, value in zeros.items()),
+        *((name, value, 0 <= value < 1, "0 or more, and less than 1") for name, value in (shares | below_one).items()),
+    ]
 
 
 def as_yaml(recipe: Recipe) -> str:

@@ -16,16 +16,17 @@ class Journal:
         folder: the run's folder; the file is metrics.jsonl in it.
         length: bytes to keep of what is there; 0 begins anew.
         board: also write TensorBoard's events, into the run's folder `board`.
+        step: steps that are over; events after it are dropped.
     """
 
-    def __init__(self, folder: Path, length: int = 0, board: bool = False):
+    def __init__(self, folder: Path, length: int = 0, board: bool = False, step: int = 0):
         self.path = folder / "metrics.jsonl"
         self._file = self.path.open("ab")
         if self._file.tell() < length:
             self._file.close()
             raise InputError(f"{self.path} is shorter than when the run was saved: it was changed; start a new run")
         os.truncate(self.path, length)
-        self._board = _board(folder / "board") if board else None
+        self._board = board_class()(str(folder / "board"), purge_step=step + 1) if board else None
 
     def write(self, kind: str, step: int, **values: Any) -> None:
         """Append one line; numbers that are not finite become null."""
@@ -66,9 +67,14 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _board(folder: Path) -> Any:
+def board_class() -> Any:
+    """torch's writer of TensorBoard events.
+
+    Raises:
+        InputError: TensorBoard is not installed.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise InputError("--board needs TensorBoard: pip install 'alexnet[board]', or leave --board out") from None
-    return SummaryWriter(str(folder))
+    return SummaryWriter

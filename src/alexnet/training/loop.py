@@ -22,7 +22,6 @@ from alexnet.evaluation.classify import measure
 from alexnet.models import Classifier, begin_step
 from alexnet.progress import bar
 from alexnet.recipe import Recipe
-from alexnet.training.devices import keep_memory
 from alexnet.training.journal import Journal
 from alexnet.training.monitor import Monitor
 from alexnet.training.optimise import Rates, make_optimiser
@@ -62,7 +61,8 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         JobFailed: a loss is not finite.
         InputError: the state to go on from was saved by another version.
     """
-    keep_memory()
+    for torn in run.folder.glob(".state.pt.*"):  # a kill while a state was being written leaves one
+        torn.unlink()
     recipe, net, device = run.recipe, run.net.to(run.device), run.device
     batches = Batches(run.packed, run.parts.train, recipe.optimiser.batch, recipe.seed)
     n = min(recipe.optimiser.batch, len(run.parts.train))
@@ -85,7 +85,7 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         optimiser.load_state_dict(run.state["optimiser"])
         rates.load(run.state["rates"])
         watchdog.load(run.state["watchdog"])
-    journal = Journal(run.folder, length, board)
+    journal = Journal(run.folder, length, board, at.step)
     monitor = Monitor(journal, watchdog, batches.steps, n, window)
 
     def save() -> None:
@@ -139,24 +139,29 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
                 break
             monitor.look(at.seconds)
             monitor.epoch(at.step, layer_health(net, health, optimiser), rates.share(at.step - 1))
-            result = measure(net, run.packed, run.parts.validation, run.side, run.size, batch=2 * n)
             at.epoch += 1
+            if len(run.parts.validation) == 0:
+                continue
+            result = measure(net, run.packed, run.parts.validation, run.side, run.size, batch=2 * n)
             better = not at.best or (result["error"], result["loss"]) < (at.best["error"], at.best["loss"])
             if better:
                 at.best = {**result, "epoch": at.epoch, "step": at.step}
                 best_weights = {name: value.detach().clone() for name, value in net.state_dict().items()}
             monitor.validation(at.step, at.epoch, better, result)
             reason = rates.after_validation(result["error"])
+        if stopped and not reason:  # in the last validation
+            reason, can_go_on = STOPPED, True
         if can_go_on:
             save()
-    save_weights(run.folder / "last.safetensors", net.state_dict(), run.card(at.step))
-    if best_weights is not None:
-        net.load_state_dict(best_weights)
-    run.calibrate()
-    save_weights(run.folder / "best.safetensors", net.state_dict(), run.card(int(at.best.get("step", at.step))))
-    run.finish(reason or "all epochs are done", at.step, at.seconds, at.best)
-    if not can_go_on:
-        (run.folder / "state.pt").unlink(missing_ok=True)
+        run.calibrate()
+        save_weights(run.folder / "last.safetensors", net.state_dict(), run.card(at.step))
+        if best_weights is not None:
+            net.load_state_dict(best_weights)
+            run.calibrate()
+        save_weights(run.folder / "best.safetensors", net.state_dict(), run.card(int(at.best.get("step", at.step))))
+        run.finish(reason or "all epochs are done", at.step, at.seconds, at.best, ended=not can_go_on)
+        if not can_go_on:
+            (run.folder / "state.pt").unlink(missing_ok=True)
     return reason
 
 

@@ -33,9 +33,11 @@ class Run:
         device: where it trains.
         fresh: stages that start anew while others come from another run.
         frozen: stages that do not learn.
-        axes: principal axes of the training part's colours.
+        colour_axes: principal axes of the training part's colours.
         size: side of the net's input; `side`: shorter side that patches are cut from; both in pixels.
         state: the training state to go on from, or None.
+        temperature: what `calibrate` found; 1 before.
+        threshold: what `calibrate` found; 0 before.
     """
 
     folder: Path
@@ -95,11 +97,15 @@ class Run:
         )
 
     def calibrate(self) -> None:
-        """Fit temperature and the "none of these" threshold of the present weights on the validation part."""
+        """Fit temperature and the "none of these" threshold of the present weights on the validation part.
+
+        By the recipe's own views, which are those that predictions are made with.
+        """
         rows = self.parts.validation
         if len(rows) == 0:
             return
-        p = probabilities(self.net, self.packed, rows, self.side, self.size)
+        wanted = self.recipe.evaluation
+        p = probabilities(self.net, self.packed, rows, self.side, self.size, wanted.views, wanted.averaged)
         labels = self.packed.labels[rows]
         self.temperature = fit_temperature(p, labels)
         calibrated = apply_temperature(p, self.temperature)
@@ -108,13 +114,15 @@ class Run:
 
     def health_images(self) -> torch.Tensor:
         """Centre patches of a few training images, to see how the layers fare: float32 [n, 3, size, size]."""
-        images = self.packed.read(self.parts.train[:32])
+        train = self.parts.train  # sorted by class in most sources, so a few are taken all along it
+        spread = np.linspace(0, len(train) - 1, min(32, len(train))).astype(np.int64)
+        images = self.packed.read(train[spread])
         return center_view(to_planes(images, self.side, self.device), self.size)[0]
 
-    def finish(self, reason: str, step: int, seconds: float, best: dict[str, float]) -> None:
-        """Note in run.json how training ended."""
+    def finish(self, reason: str, step: int, seconds: float, best: dict[str, float], ended: bool) -> None:
+        """Note in run.json how training ended, for good or until it is resumed."""
         about = read_run(self.folder) | {
-            "finished": now(),
+            "finished" if ended else "stopped": now(),
             "reason": reason,
             "steps": step,
             "images_seen": self.card(step).images_seen,

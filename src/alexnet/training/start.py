@@ -12,13 +12,14 @@ import yaml
 from alexnet.augment import CENTRE, ColourAxes, patches, to_planes
 from alexnet.checkpoint import load_state, load_weights, read_card, read_run, weights_file
 from alexnet.data import Packed, Source, Statistics, open_packed, open_source, packed_for, split, statistics
+from alexnet.devices import choose_device, environment
 from alexnet.errors import InputError
+from alexnet.evaluation.evaluate import trained_on
 from alexnet.files import write_json, write_text
 from alexnet.models import Classifier, build
 from alexnet.progress import note
 from alexnet.recipe import Recipe
-from alexnet.recipes import as_yaml, recipe_from
-from alexnet.training.devices import choose_device, environment
+from alexnet.recipes import as_fields, as_yaml, recipe_from
 from alexnet.training.optimise import parameter_groups
 from alexnet.training.run import Run, now
 from alexnet.version import __version__
@@ -56,9 +57,12 @@ def start(
     if out is not None and Path(out).exists():
         raise InputError(f"{out} exists and is never overwritten: choose another --out, or go on with --resume {out}")
     chosen = choose_device(device)
+    recipe = recipe_from(as_fields(recipe))  # numbers judged, and as a file would give them
     if weights is not None:
-        card = read_card(weights_file(weights))
-        recipe = replace(recipe, model=card.model, size=recipe.size or card.size)
+        weights = weights_file(weights).resolve()
+        card = read_card(weights)
+        before = recipe_from(card.recipe)
+        recipe = replace(recipe, model=card.model, size=recipe.size or card.size, net=before.net)
     opened = source if isinstance(source, Source | Packed) else open_source(source, root)
     packed, size, side = packed_for(opened, recipe)
     recipe = replace(recipe, size=size)
@@ -66,6 +70,16 @@ def start(
     for text in parts.notes:
         note(text)
     recipe = decide(recipe, packed, len(parts.train))
+    if side < size:
+        raise InputError(
+            f"patches of {size} pixels do not fit into images of {side}: raise --data.stored or lower --size"
+        )
+    watches = recipe.schedule.kind == "plateau" or recipe.schedule.early_stop is not None
+    if watches and len(parts.validation) == 0:
+        raise InputError(
+            f"the recipe {recipe.name} goes by the validation error and there are no validation images: "
+            "raise --data.validation, or take --schedule.kind one_cycle"
+        )
     counted = statistics(packed, parts.train)
     net = make_net(recipe, len(packed.classes), counted, size, side, weights)
     fresh, frozen = {net.classifier_stage} if weights is not None else set(), set(freeze)
@@ -101,7 +115,12 @@ def resume(folder: Path, source: str | None = None, device: str = "auto") -> Run
     about = read_run(folder)
     state = load_state(folder / "state.pt")
     if state is None and "finished" in about:
-        raise InputError(f"{folder} has ended: train on from its weights with --from {folder}")
+        untested = not (folder / "evaluation.json").is_file()
+        raise InputError(
+            f"{folder} has ended: "
+            + (f"test it with alexnet evaluate {folder}, then alexnet report {folder}" if untested else "")
+            + (f"train on from its weights with --from {folder}" if not untested else "")
+        )
     recipe = recipe_from(yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8")))
     chosen = choose_device(device)
     for name, value in environment(chosen).items():
@@ -157,8 +176,6 @@ def decide(recipe: Recipe, packed: Packed, train: int) -> Recipe:
     """Fill what the recipe leaves to the data: length and mirror."""
     low, high = EPOCHS
     epochs = recipe.epochs if recipe.epochs is not None else max(low, min(high, WORK // max(1, train)))
-    if epochs < 1:
-        raise InputError(f"--epochs {epochs}: give at least 1")
     mirror = recipe.augmentation.mirror if recipe.augmentation.mirror is not None else not packed.characters
     return replace(recipe, epochs=epochs, augmentation=replace(recipe.augmentation, mirror=mirror))
 
@@ -225,7 +242,14 @@ def _new_folder(out: Path | None, source: str, model: str) -> Path:
 
 def _write_folder(run: Run, command: str, weights: Path | None) -> None:
     write_text(run.folder / "recipe.yaml", as_yaml(run.recipe))
-    np.save(run.folder / "trained_on.npy", run.packed.digests[run.parts.train])
+    seen = run.packed.digests[run.parts.train]
+    if weights is not None and (weights.parent / "trained_on.npy").is_file():
+        earlier = np.load(weights.parent / "trained_on.npy")
+        tested = trained_on(weights.parent, run.packed.digests[run.parts.test])
+        if tested:
+            note(f"careful: {tested} of the test images were trained on by {weights.parent}, whose weights come in")
+        seen = np.unique(np.concatenate([earlier, seen]), axis=0)
+    np.save(run.folder / "trained_on.npy", seen)
     first = next((name for name, value in run.net.state_dict().items() if value.dim() == 4 and "weight" in name), None)
     write_json(
         run.folder / "run.json",

@@ -5,6 +5,7 @@ morning. Each rule here names what it saw and the option that mends it.
 """
 
 import math
+import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from alexnet.errors import JobFailed
 from alexnet.models import Classifier
 
-FLAT_STEPS = 200  # a loss at chance for so many steps in a row is worth a word
+FLAT_STEPS = 200  # a loss at chance for so many steps is worth a word
 DEAD_SHARE = 0.5  # of a layer's units silent on a whole batch
 LARGE_UPDATE = 0.05  # of a layer's weights changed in one step
 SMALL_UPDATE = 1e-6
@@ -26,12 +27,12 @@ class Watchdog:
 
     Attributes:
         chance: the losses of a net that knows nothing: ln(classes), and the entropy of the class shares.
-        flat_since: first step of the present stretch at chance, or None.
+        recent: the losses of the last FLAT_STEPS steps.
         said: what was said already; nothing is said twice.
     """
 
     chance: list[float]
-    flat_since: int | None = None
+    recent: list[float] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
     @classmethod
@@ -55,16 +56,13 @@ class Watchdog:
                         f"{name} is {value} at step {at}: the net has blown up; take a tenth of --optimiser.rate, "
                         "or --net.start he --net.scale deviation"
                     )
-            loss = sum(named.values())
-            if not any(abs(loss - chance) < 0.01 * chance for chance in self.chance):
-                self.flat_since = None
-            elif self.flat_since is None:
-                self.flat_since = at
-            elif at - self.flat_since == FLAT_STEPS:
+            self.recent = [*self.recent, sum(named.values())][-FLAT_STEPS:]
+            if self._is_flat():
                 messages += self._say(
                     "flat",
-                    f"the loss has stood at {loss:.3f}, which is chance (ln of the classes), for {FLAT_STEPS} steps: "
-                    "the net has not begun to learn; --recipe practical starts at once (He's start, scaled input)",
+                    f"the loss has stood at {statistics.fmean(self.recent):.3f}, which is chance (ln of the classes), for "
+                    f"{FLAT_STEPS} steps: the net has not begun to learn; --recipe practical starts at once "
+                    "(He's start, scaled input)",
                 )
         return messages
 
@@ -100,11 +98,20 @@ class Watchdog:
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs."""
-        return {"flat_since": self.flat_since, "said": list(self.said)}
+        return {"recent": list(self.recent), "said": list(self.said)}
 
     def load(self, state: dict[str, Any]) -> None:
         """Take a state back."""
-        self.flat_since, self.said = state["flat_since"], list(state["said"])
+        self.recent, self.said = list(state["recent"]), list(state["said"])
+
+    def _is_flat(self) -> bool:
+        """Whether both halves of the last losses are at chance: within 1 %, or what their own noise explains."""
+        if len(self.recent) < FLAT_STEPS:
+            return False
+        half = FLAT_STEPS // 2
+        return any(
+            all(_near(part, chance) for part in (self.recent[:half], self.recent[half:])) for chance in self.chance
+        )
 
     def _say(self, key: str, message: str) -> list[str]:
         if key in self.said:
@@ -148,3 +155,8 @@ def layer_health(net: Classifier, images: Tensor, optimiser: torch.optim.SGD) ->
 def _dead_share(x: Tensor) -> float:
     axes = [axis for axis in range(x.dim()) if axis != 1]
     return float((x == 0).all(dim=tuple(axes)).float().mean()) if axes else 0.0
+
+
+def _near(losses: list[float], chance: float) -> bool:
+    noise = 3 * statistics.stdev(losses) / math.sqrt(len(losses))
+    return abs(statistics.fmean(losses) - chance) < max(0.01 * chance, noise)
