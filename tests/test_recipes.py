@@ -68,7 +68,7 @@ def test_a_name_that_is_neither_recipe_nor_file_lists_the_recipes():
         load_recipe("papper")
 
 
-@pytest.mark.parametrize("text", ["- 1\n- 2\n", "a: [", "\xff"])
+@pytest.mark.parametrize("text", ["- 1\n- 2\n", "a: [", "\xff", "name: papr\n"])
 def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
     path = tmp_path / "x.yaml"
     path.write_bytes(text.encode("latin-1"))

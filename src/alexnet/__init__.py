@@ -15,6 +15,7 @@ from alexnet.version import __version__
 __all__ = [
     "Answer",
     "InputError",
+    "JobFailed",
     "Prediction",
     "Predictor",
     "__version__",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from alexnet.api import (
         Answer,
         InputError,
+        JobFailed,
         Prediction,
         Predictor,
         build,

@@ -6,7 +6,7 @@ from typing import Any
 
 from alexnet.checkpoint import read_run
 from alexnet.data import Packed, Source, dataset_source, open_packed
-from alexnet.errors import InputError
+from alexnet.errors import InputError, JobFailed
 from alexnet.evaluation import evaluate as evaluation
 from alexnet.evaluation.predict import Answer, Prediction, Predictor, load
 from alexnet.models import build, names
@@ -22,6 +22,7 @@ from alexnet.training.summary import finish
 __all__ = [
     "Answer",
     "InputError",
+    "JobFailed",
     "Prediction",
     "Predictor",
     "build",

@@ -30,6 +30,7 @@ class Card:
         classes: class names, in the order of the net's scores.
         size: side of the net's input in pixels.
         side: shorter side, in pixels, that images are brought to before patches are cut.
+        native: trained on small images kept at their own size, which are enlarged on the device.
         recipe: the resolved recipe, as nested fields.
         source: short name of what it was trained on.
         spec: what opens the source again.
@@ -45,6 +46,7 @@ class Card:
     classes: list[str]
     size: int
     side: int
+    native: bool = False
     recipe: dict[str, Any] = field(default_factory=dict)
     source: str = ""
     spec: str = ""

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -100,7 +101,7 @@ def check(arguments: list[str]) -> int:
         print(f"{count:8,}  {name}")
     print(f"{found.images:8,}  images of {len(found.classes)} classes")
     if found.parts:
-        print(f"{'':8}  " + ", ".join(f"{count:,} {part}" for part, count in found.parts.items()))
+        print(f"{'':8}  " + ", ".join(f"{count:,} {part.replace('_', ' ')}" for part, count in found.parts.items()))
     for note in found.notes:
         print(note)
     for problem in found.problems:
@@ -118,6 +119,7 @@ def pack(arguments: list[str]) -> int:
     parser.add_argument("--stored", type=int, help="shorter side as stored (default: size * 256 / 224)")
     parser.add_argument("--crop", choices=("centre", "none"), default="centre", help="centre squares or whole images")
     parser.add_argument("--format", choices=("auto", "raw", "jpeg"), default="auto", help="raw under 4 GB, else JPEG")
+    _json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.data import open_source
     from alexnet.data import pack as pack_source
@@ -125,6 +127,11 @@ def pack(arguments: list[str]) -> int:
     packed = pack_source(
         open_source(asked.source, asked.root), asked.out, asked.stored, asked.crop, asked.format, asked.size
     )
+    if asked.json:
+        skipped = [vars(problem) for problem in packed.skipped]
+        return _print_json(
+            {"path": str(packed.path), "images": len(packed), "classes": packed.classes, "skipped": skipped}
+        )
     print(f"{len(packed)} images of {len(packed.classes)} classes in {packed.path}, {len(packed.skipped)} skipped")
     return 0
 
@@ -135,7 +142,7 @@ def train(arguments: list[str]) -> int:
 
     from alexnet.recipes import add_recipe_options, load_recipe, one_line, recipe_of
 
-    flags = {"--json", "--board", "-h", "--help", "--print_config"}
+    flags = {"--json", "--board", "-h", "--help"}
     options, positionals = _parted(arguments, flags)
     parser = ArgumentParser(prog="alexnet train", exit_on_error=False, allow_abbrev=False, description=TRAIN)
     parser.add_argument("source", nargs="?", default="digits", help="what to train on (default digits)")
@@ -177,8 +184,9 @@ def train(arguments: list[str]) -> int:
     else:
         if asked.moved:
             raise InputError("--source says where a resumed run finds its images: give SOURCE without the --source")
-        if asked["from"] and _value_of(options, "--model"):
-            raise InputError("--from brings its own net: leave --model out")
+        for brought in ("--model", "--size"):
+            if asked["from"] and _value_of(options, brought):
+                raise InputError(f"--from brings its own net: leave {brought} out")
         run = start(
             asked.source,
             recipe,
@@ -235,7 +243,7 @@ def predict(arguments: list[str]) -> int:
     """Name what is on images."""
     parser = Parser("predict", "Name what is on each IMAGE, with calibrated probabilities.")
     parser.add_argument("run", help="a run's folder, or a .safetensors file")
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files, or folders of them")
     parser.add_argument("--top", type=int, default=5, help="how many classes (default 5)")
     parser.add_argument("--views", choices=("center", "ten", "dense"), help="default: what the recipe says")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
@@ -338,6 +346,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("alexnet: stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except SystemExit as done:  # a parser that printed its help
         return int(done.code or 0)
 

@@ -162,10 +162,11 @@ class Recipe:
     """A whole run.
 
     Attributes:
-        name: which recipe this is, or was before fields were set.
+        name: which recipe this is, or was before fields were set; a file's name says which one it changes.
         model: one of `alexnet models`.
-        size: side of the net's input in pixels; by default 224, and 67 for images of at most 64 pixels.
-        epochs: passes over the training part.
+        size: side of the net's input in pixels; by default what the net was published with (224, Caffe's 227), and
+            67 for images of at most 64 pixels.
+        epochs: passes over the training part; by default as many as see about 20,000 images, 6 to 60.
         max_minutes: stop training after so many minutes, keeping what was reached; counted anew when resumed.
         seed: of the initial weights, the order of the images, the augmentation and the dropout.
     """

@@ -1,6 +1,7 @@
 """Asking a trained net."""
 
 import csv
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -8,8 +9,13 @@ import pytest
 from PIL import Image
 
 from alexnet.errors import InputError
+from alexnet.evaluation.calibrate import apply_temperature
 from alexnet.evaluation.predict import NONE_OF_THESE, Predictor, answers, load, write_answers
 from alexnet.images import ImageProblem
+from alexnet.recipe import Optimiser
+from alexnet.recipes import RECIPES
+from alexnet.training.loop import fit
+from alexnet.training.start import start
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +46,29 @@ def test_a_transparent_and_a_16_bit_image_look_the_same_as_file_and_as_pil(predi
         assert predictor.predict(image) == predictor.predict(tmp_path / "a.png")
 
 
+def test_predicting_a_file_sees_what_evaluating_it_sees(photo_folder, tiny, cache, tmp_path):
+    from alexnet.evaluation.classify import probabilities
+
+    recipe = replace(RECIPES["practical"], model=tiny, size=67, epochs=1, optimiser=Optimiser(batch=4))
+    run = start(str(photo_folder), recipe, out=tmp_path / "run", device="cpu")
+    fit(run)
+    rows = run.parts.test[:4]
+    packed = apply_temperature(probabilities(run.net, run.packed, rows, run.side, run.size), run.temperature)
+    files = [photo_folder / run.packed.paths[row] for row in rows]
+    assert np.abs(load(tmp_path / "run").probabilities(files) - packed).max() < 1e-6
+
+
+def test_a_folder_stands_for_the_files_in_it(tiny_run, tmp_path, pixels):
+    (tmp_path / "some" / "deep").mkdir(parents=True)
+    for name in ("b.png", "deep/a.png"):
+        Image.fromarray(pixels).save(tmp_path / "some" / name)
+    rows = answers(tiny_run, [str(tmp_path / "some")], top=1)
+    assert [row["image"] for row in rows] == [str(tmp_path / "some" / name) for name in ("b.png", "deep/a.png")]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match="folder without files"):
+        answers(tiny_run, [str(tmp_path / "none")])
+
+
 def test_no_image_is_no_answer(predictor):
     assert predictor.predict([]) == []
 
@@ -54,8 +83,6 @@ def test_probabilities_are_those_of_all_classes_and_the_best_come_first(predicto
 
 
 def test_below_the_threshold_the_answer_is_none_of_these(predictor, pixels):
-    from dataclasses import replace
-
     best = predictor.probabilities([pixels]).max()
     strict = Predictor(predictor.net, replace(predictor.card, threshold=best + 1e-6))
     lenient = Predictor(predictor.net, replace(predictor.card, threshold=best - 1e-6))
@@ -64,8 +91,6 @@ def test_below_the_threshold_the_answer_is_none_of_these(predictor, pixels):
 
 
 def test_temperature_flattens_probabilities_and_keeps_their_order(predictor, pixels):
-    from dataclasses import replace
-
     hot = Predictor(predictor.net, replace(predictor.card, temperature=predictor.card.temperature * 3))
     cool, flat = predictor.probabilities([pixels])[0], hot.probabilities([pixels])[0]
     assert flat.max() < cool.max()

@@ -141,16 +141,20 @@ def test_a_plateau_without_validation_images_is_refused(recipe, cache, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
-def test_calibration_is_by_the_views_that_predictions_are_made_with(recipe, cache, tmp_path):
-    temperatures = []
-    for views in ("center", "ten"):
-        protocol = replace(recipe, evaluation=Evaluation(views=views))
-        run = start("digits", protocol, out=tmp_path / views, device="cpu")
-        fit(run)
-        p = probabilities(run.net, run.packed, run.parts.validation, run.side, run.size, views)
-        assert run.temperature == pytest.approx(fit_temperature(p, run.packed.labels[run.parts.validation]), rel=1e-6)
-        temperatures.append(run.temperature)
-    assert temperatures[0] != temperatures[1]
+def test_calibration_is_by_the_views_that_predictions_are_made_with(recipe, cache, tmp_path, monkeypatch):
+    asked = []
+
+    def spy(net, packed, rows, side, size, views="center", averaged="softmax", **named):
+        asked.append((views, averaged))
+        return probabilities(net, packed, rows, side, size, views, averaged, **named)
+
+    monkeypatch.setattr("alexnet.training.run.probabilities", spy)
+    protocol = replace(recipe, epochs=1, evaluation=Evaluation(views="ten", averaged="scores"))
+    run = start("digits", protocol, out=tmp_path / "run", device="cpu")
+    fit(run)
+    assert set(asked) == {("ten", "scores")}
+    p = probabilities(run.net, run.packed, run.parts.validation, run.side, run.size, "ten", "scores")
+    assert run.temperature == pytest.approx(fit_temperature(p, run.packed.labels[run.parts.validation]), rel=1e-6)
 
 
 def test_ctrl_c_in_the_last_validation_still_saves(recipe, cache, tmp_path, monkeypatch):

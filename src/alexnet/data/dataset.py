@@ -50,7 +50,7 @@ def dataset_source(dataset: Any, name: str = "dataset", side: int = 256) -> Sour
         raise InputError(f"the Dataset has labels from {labels.min()} to {labels.max()}: number them from 0")
     return Source(
         name=name,
-        spec=f"a Dataset called {name}",
+        spec="",  # nothing opens a Dataset again
         kind="dataset",
         classes=classes,
         labels=labels,

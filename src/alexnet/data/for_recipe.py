@@ -6,16 +6,17 @@ from alexnet.data.source import Source
 from alexnet.data.stored import NATIVE_SIDE
 from alexnet.recipe import Recipe
 
-SIZE, SIZE_FOR_SMALL = 224, 67  # pixels; at 67 AlexNet's maps are 15, 7, 3 and 1 wide
+SIZE_FOR_SMALL = 67  # pixels; there AlexNet's maps are 15, 7, 3 and 1 wide
 
 
-def packed_for(source: Source | Packed, recipe: Recipe) -> tuple[Packed, int, int]:
+def packed_for(source: Source | Packed, recipe: Recipe, published: int = 224) -> tuple[Packed, int, int]:
     """Pack a source; give it with the side of the net's input and the shorter side that patches are cut from.
 
-    Without a size in the recipe, sets of small images (at most 64 pixels) train at 67 pixels, all others at 224.
+    Without a size in the recipe, sets of small images (at most 64 pixels) train at 67 pixels, all others at the side
+    that the net was published with.
     """
     few = isinstance(source, Source) and source.arrays is not None and max(source.arrays.shape[1:3]) <= NATIVE_SIDE
-    size = recipe.size or (SIZE_FOR_SMALL if few else SIZE)
+    size = recipe.size or (SIZE_FOR_SMALL if few else published)
     if isinstance(source, Source):
         side = side_for(size, recipe)
         # Small images keep their own size, and packed ones theirs, unless a side is asked for by name.

@@ -72,7 +72,7 @@ class Prepared:
 
 
 def storage_for(source: Source, stored: int | None, crop: Crop, format: Format, size: int) -> Storage:
-    """Decide how `source` is stored (decision 8 of the design).
+    """Decide how `source` is stored (see `packed.py` for the format).
 
     Raises:
         InputError: a side that is no image's.

@@ -77,7 +77,9 @@ def evaluate(
         "split": part,
         "views": views,
         "averaged": "scores over the map, softmax over the mirror" if views == "dense" else averaged,
-        "comparable_to": comparable_to(card.model, packed.name, views, averaged, part),
+        "comparable_to": comparable_to(
+            card.model, packed.name, views, averaged, part, packed.kind == "imagenet" and len(packed.classes) == 1000
+        ),
         "seconds": seconds,
         "trained_on": trained_on(file.parent, packed.digests[rows]),
     }
@@ -96,6 +98,8 @@ def images_of(card: Card, folder: Path, source: str | Source | None, root: Path 
             packed = open_packed(where)
             if packed.fingerprint == card.fingerprint:
                 return packed
+        if not card.spec:
+            raise InputError("the pack of the Dataset that this was trained on is gone: give the images as SOURCE")
         packed = packed_for(open_source(card.spec, root), recipe_from(card.recipe))[0]
         if packed.fingerprint != card.fingerprint:
             raise InputError(

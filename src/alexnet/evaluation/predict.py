@@ -15,7 +15,7 @@ from alexnet.errors import InputError
 from alexnet.evaluation.calibrate import apply_temperature
 from alexnet.evaluation.classify import batch_probabilities
 from alexnet.files import replacing
-from alexnet.images import ImageProblem, centre_square, pixels_of, read_image
+from alexnet.images import ImageProblem, centre_square, pixels_of, read_image, shorter_side_to
 from alexnet.models import Classifier
 
 NONE_OF_THESE = "none of these"
@@ -77,19 +77,20 @@ class Predictor:
         evaluation = self.card.recipe.get("evaluation", {})
         views = str(views or evaluation.get("views", "center"))
         averaged = str(evaluation.get("averaged", "softmax"))
-        whole = self.card.recipe.get("data", {}).get("crop", "centre") == "none"
         p = [
             batch_probabilities(
-                self.net,
-                (pixels if whole else centre_square(pixels))[None],
-                self.card.side,
-                self.card.size,
-                views,
-                averaged,
+                self.net, self._stored(pixels)[None], self.card.side, self.card.size, views, averaged
             ).numpy()
             for pixels in map(as_pixels, images)
         ]
         return apply_temperature(np.concatenate(p), self.card.temperature) if p else np.empty((0, len(self.classes)))
+
+    def _stored(self, pixels: np.ndarray) -> np.ndarray:
+        """An image as packing would have stored it, so that predicting and evaluating see the same pixels."""
+        if not self.card.native:
+            pixels = shorter_side_to(pixels, self.card.side)
+        whole = self.card.recipe.get("data", {}).get("crop", "centre") == "none"
+        return pixels if whole else centre_square(pixels)
 
     def predict(self, images: Any, top: int = 5, views: str | None = None) -> list[Answer]:
         """The most probable classes of each image.
@@ -160,7 +161,7 @@ def answers(
         raise InputError(f"--top {top}: give 1 or more")
     predictor = load(run, device)
     rows: list[dict[str, Any]] = []
-    for image in images:
+    for image in files_of(images):
         try:
             answer = predictor.predict(image, top, views)[0]
         except ImageProblem as problem:
@@ -174,6 +175,19 @@ def answers(
             }
         )
     return rows
+
+
+def files_of(images: Sequence[str]) -> list[str]:
+    """The files, with folders replaced by what lies in them at any depth, sorted."""
+    files: list[str] = []
+    for image in images:
+        inside = (
+            sorted(str(path) for path in Path(image).rglob("*") if path.is_file()) if Path(image).is_dir() else None
+        )
+        if inside == []:
+            raise InputError(f"{image} is a folder without files: give image files")
+        files += [image] if inside is None else inside
+    return files
 
 
 def write_answers(path: Path, rows: Sequence[dict[str, Any]]) -> None:

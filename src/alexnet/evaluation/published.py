@@ -19,8 +19,6 @@ class Published(NamedTuple):
 
 
 PUBLISHED = [
-    Published("alexnet", "ILSVRC-2010 test", "ten", 37.5, 17.0, "Krizhevsky et al. 2012, table 1"),
-    Published("alexnet", "ILSVRC-2010 test", "center", 39.0, 18.3, "Krizhevsky et al. 2012, section 4.1"),
     Published("alexnet", "ILSVRC-2012 validation", "ten", 40.7, 18.2, "Krizhevsky et al. 2012, table 2, one net"),
     Published("alexnet_2012", "ILSVRC-2012 validation", "ten", 40.7, 18.2, "the 2012 code's own note on net 145"),
     Published("caffe_alexnet", "ILSVRC-2012 validation", "center", 42.9, 19.8, "BVLC bvlc_alexnet readme"),
@@ -29,13 +27,21 @@ PUBLISHED = [
 ]
 
 
-def comparable_to(model: str, source: str, views: str, averaged: str, split: str) -> str:
+def comparable_to(model: str, source: str, views: str, averaged: str, split: str, imagenet: bool) -> str:
     """Say which published figure a result may be compared with, or why with none.
 
     Only a result on the same images, of the same net, with the same views averaged in the same way compares.
+
+    Args:
+        model: name of the net.
+        source: name of the images.
+        views: "center", "ten" or "dense".
+        averaged: "softmax" or "scores".
+        split: "train", "val", "test" or "all".
+        imagenet: whether the images are those of ILSVRC-2012 as distributed, whose validation part is our test.
     """
-    if source != "imagenet":
-        return f"no published figure: no paper measured {model} on {source}; compare with the baselines beside it"
+    if not imagenet:
+        return f"no published figure: no paper measured {model} on {source}"
     if split != "test":
         return f"no published figure: these are the {split} images, published figures are of held-out ones"
     if averaged != "softmax":

@@ -48,6 +48,11 @@ def load_recipe(name_or_file: str | Path) -> Recipe:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not YAML ({' '.join(str(error).split())}): mend the file") from None
+    if isinstance(values, dict) and values.get("name", "practical") not in RECIPES:
+        raise InputError(
+            f"{path} is based on {values['name']!r}, which is no recipe: its name says which one it changes, "
+            f"one of {', '.join(RECIPES)}"
+        )
     if not isinstance(values, dict):
         raise InputError(f"{path} holds no fields: a recipe file has lines such as 'epochs: 3'")
     try:

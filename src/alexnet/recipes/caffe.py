@@ -15,7 +15,7 @@ CAFFE = Recipe(
     epochs=90,  # 450,000 steps of 256 images
     data=Data(margin=256 / 227),
     net=Net(start="paper", mean="image", scale="one"),
-    augmentation=Augmentation(crop=True, mirror=True, colour="off"),  # no relighting
+    augmentation=Augmentation(crop=True, colour="off"),  # mirrored (but digits are not), no relighting
     optimiser=Optimiser(
         rate=0.01,
         momentum=0.9,

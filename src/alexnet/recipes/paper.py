@@ -25,7 +25,7 @@ PAPER = Recipe(
     ),
     augmentation=Augmentation(
         crop=True,  # section 4.1: random 224x224 patches
-        mirror=True,  # and their horizontal reflections
+        mirror=None,  # and their horizontal reflections; off for digits, which a mirror makes into others
         colour="paper",  # section 4.1: principal components of RGB
         colour_deviation=0.1,
     ),

@@ -18,7 +18,7 @@ SOURCE_2012 = Recipe(
     net=Net(start="paper", mean="image", scale="one"),  # pixels stay in 0..255 less the mean image
     augmentation=Augmentation(
         crop=True,
-        mirror=True,
+        mirror=None,  # on, but for digits and characters
         shared_by=32,  # one position and one mirror for 32 images in a row
         colour="source_2012",  # noise of deviations, then divided by 1.1
         colour_deviation=0.1,

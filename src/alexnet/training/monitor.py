@@ -66,7 +66,7 @@ class Monitor:
         self.journal.write("validation", step, epoch=float(epoch), best=best, **result)
         self.shown["validation"] = f"validation {result['error']:.1%}"
         if not is_terminal():
-            note(f"epoch {epoch}: {' '.join(self.shown.values())}")
+            note(f"epoch {epoch}: {' '.join(text for text in self.shown.values() if text)}")
 
     def say(self, step: int, messages: list[str]) -> None:
         """Tell the reader, and the journal, what the watchdog found."""

@@ -86,6 +86,7 @@ class Run:
             classes=self.packed.classes,
             size=self.size,
             side=self.side,
+            native=self.packed.native,
             recipe=as_fields(self.recipe),
             source=self.packed.name,
             spec=self.packed.spec,

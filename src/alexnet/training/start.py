@@ -15,8 +15,8 @@ from alexnet.data import Packed, Source, Statistics, open_packed, open_source, p
 from alexnet.devices import choose_device, environment
 from alexnet.errors import InputError
 from alexnet.evaluation.evaluate import trained_on
-from alexnet.files import write_json, write_text
-from alexnet.models import Classifier, build
+from alexnet.files import replacing, write_json, write_text
+from alexnet.models import MODELS, Classifier, build
 from alexnet.progress import note
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields, as_yaml, recipe_from
@@ -45,7 +45,7 @@ def start(
         recipe: fields that are None are decided here.
         out: the run's folder; by default runs/<source>-<model>-<n>.
         weights: run or file to start from: all stages but the classifier are taken over, and with them the
-            net, its input size and what it subtracts.
+            net, its input size and what it subtracts, whatever the recipe says.
         freeze: stages that do not learn.
         device: "auto", "cpu", "cuda" or "mps".
         root: where named sets are kept.
@@ -62,9 +62,11 @@ def start(
         weights = weights_file(weights).resolve()
         card = read_card(weights)
         before = recipe_from(card.recipe)
-        recipe = replace(recipe, model=card.model, size=recipe.size or card.size, net=before.net)
+        recipe = replace(recipe, model=card.model, size=card.size, net=before.net)
+    elif recipe.model not in MODELS:
+        raise InputError(f"there is no model {recipe.model!r}: take one of {', '.join(MODELS)}")
     opened = source if isinstance(source, Source | Packed) else open_source(source, root)
-    packed, size, side = packed_for(opened, recipe)
+    packed, size, side = packed_for(opened, recipe, MODELS[recipe.model].size)
     recipe = replace(recipe, size=size)
     parts = split(packed, recipe.data.test, recipe.data.validation)
     for text in parts.notes:
@@ -127,7 +129,7 @@ def resume(folder: Path, source: str | None = None, device: str = "auto") -> Run
         saved = about["environment"].get(name)
         if saved != value:
             note(f"begun with {name} {saved}, resumed with {value}: the last digits may differ")
-    packed = _packed_again(about, recipe, source)
+    packed = _packed_again(folder, about, recipe, source)
     parts = split(packed, recipe.data.test, recipe.data.validation)
     counted = statistics(packed, parts.train)
     weights = Path(about["from"]) if about["from"] and state is None else None
@@ -181,15 +183,7 @@ def decide(recipe: Recipe, packed: Packed, train: int) -> Recipe:
 
 
 def take_over(net: Classifier, before: Classifier) -> None:
-    """Copy all stages but the classifier, and what is subtracted from the input.
-
-    Raises:
-        InputError: a stage has another shape, as fc6 has for another input size.
-    """
-    if net.size != before.size:
-        raise InputError(
-            f"the weights are of a net for {before.size}x{before.size} pixels, --size says {net.size}: leave --size out"
-        )
+    """Copy all stages but the classifier, and what is subtracted from the input."""
     own = net.state_dict()
     kept = {
         name: value
@@ -209,10 +203,12 @@ def _preprocessing(recipe: Recipe, counted: Statistics, side: int, size: int) ->
     return mean, counted.deviation if recipe.net.scale == "deviation" else 1.0
 
 
-def _packed_again(about: dict[str, Any], recipe: Recipe, source: str | None) -> Packed:
+def _packed_again(folder: Path, about: dict[str, Any], recipe: Recipe, source: str | None) -> Packed:
     if source is None and Path(about["packed"]).is_dir():
         packed = open_packed(Path(about["packed"]))
     else:
+        if source is None and not about["spec"]:
+            raise InputError(f"the pack of the Dataset that {folder} was trained on is gone: start a new run")
         try:
             opened = open_source(source or about["spec"])
         except InputError as error:
@@ -249,7 +245,8 @@ def _write_folder(run: Run, command: str, weights: Path | None) -> None:
         if tested:
             note(f"careful: {tested} of the test images were trained on by {weights.parent}, whose weights come in")
         seen = np.unique(np.concatenate([earlier, seen]), axis=0)
-    np.save(run.folder / "trained_on.npy", seen)
+    with replacing(run.folder / "trained_on.npy") as aside:
+        np.save(aside, seen)
     first = next((name for name, value in run.net.state_dict().items() if value.dim() == 4 and "weight" in name), None)
     write_json(
         run.folder / "run.json",

@@ -1,5 +1,6 @@
 """What a person is told before and after training, and the test that closes a run."""
 
+from pathlib import Path
 from typing import Any
 
 from alexnet.evaluation.evaluate import evaluate
@@ -47,7 +48,11 @@ def finish(run: Run, reason: str) -> dict[str, Any]:
 
 def closing_lines(result: dict[str, Any]) -> list[str]:
     """The result in words."""
-    lines = []
+    lines = [] if result["reason"] == "all epochs are done" else [f"training ended early: {result['reason']}"]
+    if (Path(result["run"]) / "state.pt").is_file():
+        lines.append(f"to go on: alexnet train --resume {result['run']}")
+    if "top1_error" not in result:
+        lines.append("no test error: no image was kept for a test (--data.test)")
     if "top1_error" in result:
         low, high = result["interval"]
         lines.append(

@@ -60,8 +60,8 @@ class Watchdog:
             if self._is_flat():
                 messages += self._say(
                     "flat",
-                    f"the loss has stood at {statistics.fmean(self.recent):.3f}, which is chance (ln of the classes), for "
-                    f"{FLAT_STEPS} steps: the net has not begun to learn; --recipe practical starts at once "
+                    f"the loss has stood at {statistics.fmean(self.recent):.3f}, which is chance (ln of the classes), "
+                    f"for {FLAT_STEPS} steps: the net has not begun to learn; --recipe practical starts at once "
                     "(He's start, scaled input)",
                 )
         return messages
