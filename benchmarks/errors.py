@@ -1,6 +1,6 @@
 """Test errors of whole runs by the command line; writes results/NAME.json.
 
-Run: python benchmarks/errors.py digits|fashion_mnist [--out RUN]
+Run: python benchmarks/errors.py digits|fashion_mnist [--out RUN [--commit COMMIT]]
 Fashion-MNIST is Debian's package dataset-fashion-mnist, a folder of IDX files.
 """
 
@@ -23,11 +23,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=COMMANDS)
     parser.add_argument("--out", type=Path, help="keep the run here, or read it where it is finished already")
+    parser.add_argument("--commit", help="what a run that is finished already was made with")
     asked = parser.parse_args()
     document = measured.conditions(" ".join(["alexnet", *COMMANDS[asked.name]]))
     with tempfile.TemporaryDirectory() as scratch:
         run = asked.out or Path(scratch) / "run"
-        if not run.exists():
+        if run.exists():
+            document["commit"] = asked.commit or "unknown"
+            document["load_before"] = None  # not known any more
+        else:
             train(asked.name, run)
         document |= figures(run)
     print(measured.write(asked.name, document))
@@ -43,7 +47,7 @@ def figures(run: Path) -> dict:
     about = json.loads((run / "run.json").read_text())
     result = json.loads((run / "evaluation.json").read_text())
     return {
-        "commit_of_package": about["version"],
+        "version": about["version"],
         "model": about["model"],
         "parameters": about["parameters"],
         "size": about["size"],
