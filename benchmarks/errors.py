@@ -15,7 +15,10 @@ import measured
 
 COMMANDS = {
     "digits": ["train", "digits"],
-    "fashion_mnist": ["train", "/usr/share/datasets/fashion-mnist"],
+    "fashion_mnist": [
+        *("train", "/usr/share/datasets/fashion-mnist", "--epochs", "6", "--data.margin", "1.06"),
+        *("--optimiser.batch", "64", "--optimiser.rate", "0.05", "--augmentation.colour", "off"),
+    ],
 }
 
 
