@@ -126,6 +126,7 @@ def page(run: Run, read_rows: ReadRows | None) -> str:
         verdict=verdict(evaluation) if evaluation else [],
         errors=Markup(errors_figure(_bars(evaluation, facts))) if evaluation else None,
         view_names=VIEW_NAMES,
+        mirrored_in_vain=_mirrored_in_vain(run),
         weakest=_weakest(evaluation) if evaluation else [],
         confusions=_confusions(evaluation) if evaluation else [],
         confusion=_confusion(evaluation),
@@ -142,6 +143,12 @@ def page(run: Run, read_rows: ReadRows | None) -> str:
         short=short,
         version=version("alexnet"),
     )
+
+
+def _mirrored_in_vain(run: Run) -> bool:
+    """Whether ten views were measured of images that are not mirrored in training, such as digits."""
+    unmirrored = run.recipe.get("augmentation", {}).get("mirror") is False
+    return unmirrored and run.evaluation is not None and "ten" in run.evaluation.get("by_views", {})
 
 
 def _in_order(evaluation: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ What differs from the paper's and why:
   leaves ln(classes); batches of 32, since small sets then give enough steps; one rise and fall of the rate, since
   it reaches its best error in a length that is known beforehand.
 Command: alexnet train FOLDER
-Ours: results/digits.json and results/fashion_mnist.json.
+Ours: results/digits.json, results/photographs.json; with options of its own results/fashion_mnist.json.
 """
 
 from alexnet.recipe import Augmentation, Evaluation, Net, Optimiser, Recipe, Schedule
