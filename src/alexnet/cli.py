@@ -1,34 +1,20 @@
 """The command line: one function per command. What is heavy is imported inside, so that --help is quick."""
 
-import argparse
-import difflib
-import json
 import os
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
 
 from alexnet.errors import InputError, JobFailed
+from alexnet.options import Parser, did_you_mean, json_option, parted, print_json, source_argument, value_of
 from alexnet.version import __version__
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, like all of this program's."""
-
-    def __init__(self, command: str, what: str):
-        super().__init__(prog=f"alexnet {command}", description=what, allow_abbrev=False)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what `main` prints."""
-        raise InputError(f"{message}: see {self.prog} --help")
 
 
 def models(arguments: list[str]) -> int:
     """List the nets that can be built."""
     parser = Parser("models", "List the nets that can be built, with paper, year and parameters.")
-    _json_option(parser)
+    json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.models import MODELS, parameters
 
@@ -37,7 +23,7 @@ def models(arguments: list[str]) -> int:
         for m in MODELS.values()
     ]
     if asked.json:
-        return _print_json(rows)
+        return print_json(rows)
     for row in rows:
         print(f"{row['name']:20} {row['parameters']:>12,}  {row['note']}")
     print("\nThe papers: alexnet models --json. One net, layer by layer: alexnet summary alexnet")
@@ -50,7 +36,7 @@ def summary(arguments: list[str]) -> int:
     parser.add_argument("model", help="a name that `alexnet models` lists")
     parser.add_argument("--size", type=int, help="side of the input in pixels (default: the publication's)")
     parser.add_argument("--classes", type=int, default=1000, help="number of classes (default 1000)")
-    _json_option(parser)
+    json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     import torch
     from rich.console import Console
@@ -61,7 +47,7 @@ def summary(arguments: list[str]) -> int:
     with torch.device("meta"):  # counting needs no weights
         document = summary(build(asked.model, asked.classes, asked.size))
     if asked.json:
-        return _print_json(document)
+        return print_json(document)
     Console().print(summary_for_terminal(document))
     return 0
 
@@ -71,7 +57,7 @@ def compare(arguments: list[str]) -> int:
     parser = Parser("compare", "Say what tells two nets apart, line by line, with the source of each fact.")
     parser.add_argument("first", help="a name that `alexnet models` lists")
     parser.add_argument("second", help="another one")
-    _json_option(parser)
+    json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from rich.console import Console
 
@@ -79,7 +65,7 @@ def compare(arguments: list[str]) -> int:
 
     rows = differences(asked.first, asked.second)
     if asked.json:
-        return _print_json(rows)
+        return print_json(rows)
     Console().print(differences_table(asked.first, asked.second, rows))
     return 0
 
@@ -87,15 +73,15 @@ def compare(arguments: list[str]) -> int:
 def check(arguments: list[str]) -> int:
     """Look through a source before anything is trained on it."""
     parser = Parser("check", "Read every image of SOURCE and say what is wrong, before any training.")
-    _source_argument(parser)
-    _json_option(parser)
+    source_argument(parser)
+    json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.data import check as check_source
     from alexnet.data import open_source
 
     found = check_source(open_source(asked.source, asked.root))
     if asked.json:
-        _print_json(found.to_dict())
+        print_json(found.to_dict())
         return 0 if found.usable else 2
     for name, count in found.classes.items():
         print(f"{count:8,}  {name}")
@@ -113,13 +99,13 @@ def check(arguments: list[str]) -> int:
 def pack(arguments: list[str]) -> int:
     """Pack a source into plain .npy files that train in no time."""
     parser = Parser("pack", "Decode SOURCE once and store it as plain .npy files with a manifest.")
-    _source_argument(parser)
+    source_argument(parser)
     parser.add_argument("out", type=Path, help="the new folder")
     parser.add_argument("--size", type=int, default=224, help="side of the net's input in pixels (default 224)")
     parser.add_argument("--stored", type=int, help="shorter side as stored (default: size * 256 / 224)")
     parser.add_argument("--crop", choices=("centre", "none"), default="centre", help="centre squares or whole images")
     parser.add_argument("--format", choices=("auto", "raw", "jpeg"), default="auto", help="raw under 4 GB, else JPEG")
-    _json_option(parser)
+    json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.data import open_source
     from alexnet.data import pack as pack_source
@@ -129,7 +115,7 @@ def pack(arguments: list[str]) -> int:
     )
     if asked.json:
         skipped = [vars(problem) for problem in packed.skipped]
-        return _print_json(
+        return print_json(
             {"path": str(packed.path), "images": len(packed), "classes": packed.classes, "skipped": skipped}
         )
     print(f"{len(packed)} images of {len(packed.classes)} classes in {packed.path}, {len(packed.skipped)} skipped")
@@ -143,7 +129,7 @@ def train(arguments: list[str]) -> int:
     from alexnet.recipes import add_recipe_options, load_recipe, one_line, recipe_of
 
     flags = {"--json", "--board", "-h", "--help"}
-    options, positionals = _parted(arguments, flags)
+    options, positionals = parted(arguments, flags)
     parser = ArgumentParser(prog="alexnet train", exit_on_error=False, allow_abbrev=False, description=TRAIN)
     parser.add_argument("source", nargs="?", default="digits", help="what to train on (default digits)")
     parser.add_argument("--recipe", default="practical", help="practical, paper, source_2012, caffe, or a YAML file")
@@ -157,14 +143,14 @@ def train(arguments: list[str]) -> int:
     parser.add_argument("--save_every", type=float, default=60.0, help="seconds between two saved states")
     parser.add_argument("--board", action="store_true", help="also write TensorBoard's events")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
-    base = load_recipe(_value_of(options, "--recipe") or "practical")
+    base = load_recipe(value_of(options, "--recipe") or "practical")
     add_recipe_options(parser, base)
     try:
         asked = parser.parse_args([*options, *positionals])
         recipe = recipe_of(parser, asked)
     except (ArgumentError, TypeError) as error:
         known = [option for action in parser._actions for option in action.option_strings]
-        raise InputError(f"{one_line(error)}{_did_you_mean(options, known)}") from None
+        raise InputError(f"{one_line(error)}{did_you_mean(options, known)}") from None
     from alexnet.devices import keep_memory
     from alexnet.training.journal import board_class
     from alexnet.training.loop import STOPPED, fit
@@ -185,7 +171,7 @@ def train(arguments: list[str]) -> int:
         if asked.moved:
             raise InputError("--source says where a resumed run finds its images: give SOURCE without the --source")
         for brought in ("--model", "--size"):
-            if asked["from"] and _value_of(options, brought):
+            if asked["from"] and value_of(options, brought):
                 raise InputError(f"--from brings its own net: leave {brought} out")
         run = start(
             asked.source,
@@ -210,7 +196,7 @@ def train(arguments: list[str]) -> int:
         return 130
     result = complete(run, reason)
     if asked.json:
-        return _print_json(result)
+        return print_json(result)
     for line in closing_lines(result):
         print(line)
     return 0
@@ -226,7 +212,7 @@ def evaluate(arguments: list[str]) -> int:
     parser.add_argument("--root", type=Path, help="where named sets are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--csv", type=Path, help="write the table of classes to this file")
-    _json_option(parser)
+    json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.evaluation.evaluate import as_text, evaluate, write_class_table
 
@@ -234,7 +220,7 @@ def evaluate(arguments: list[str]) -> int:
     if asked.csv:
         write_class_table(asked.csv, result)
     if asked.json:
-        return _print_json(result)
+        return print_json(result)
     print(as_text(result))
     return 0
 
@@ -248,7 +234,7 @@ def predict(arguments: list[str]) -> int:
     parser.add_argument("--views", choices=("center", "ten", "dense"), help="default: what the recipe says")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--csv", type=Path, help="write the answers to this file")
-    _json_option(parser)
+    json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.evaluation.predict import NONE_OF_THESE, answers, write_answers
 
@@ -256,7 +242,7 @@ def predict(arguments: list[str]) -> int:
     if asked.csv:
         write_answers(asked.csv, rows)
     if asked.json:
-        _print_json(rows)
+        print_json(rows)
     else:
         for row in rows:
             if "error" in row:
@@ -282,7 +268,7 @@ def cache(arguments: list[str]) -> int:
     """Show, or drop, the packed data that training keeps."""
     parser = Parser("cache", "Show where packed data lies and how large it is.")
     parser.add_argument("--clear", action="store_true", help="delete it")
-    _json_option(parser)
+    json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.data import cache_entries, cache_folder, clear_cache
     from alexnet.files import readable_bytes
@@ -294,7 +280,7 @@ def cache(arguments: list[str]) -> int:
         total = sum(entry.bytes for entry in entries)
     if asked.json:
         rows = [{"path": str(entry.path), "bytes": entry.bytes} for entry in entries]
-        return _print_json({"folder": str(cache_folder()), "bytes": total, "cleared": asked.clear, "packs": rows})
+        return print_json({"folder": str(cache_folder()), "bytes": total, "cleared": asked.clear, "packs": rows})
     for entry in entries:
         print(f"{readable_bytes(entry.bytes):>10}  {entry.path}")
     print(f"{readable_bytes(total):>10}  {'deleted from' if asked.clear else 'in all, in'} {cache_folder()}")
@@ -334,7 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given[0] not in COMMANDS:
             raise InputError(
-                f"there is no command {given[0]!r}{_did_you_mean(given[:1], list(COMMANDS))}: see alexnet --help"
+                f"there is no command {given[0]!r}{did_you_mean(given[:1], list(COMMANDS))}: see alexnet --help"
             )
         return COMMANDS[given[0]](given[1:])
     except InputError as error:
@@ -366,51 +352,3 @@ def _overview() -> str:
             *lines,
         ]
     )
-
-
-def _parted(arguments: list[str], flags: set[str]) -> tuple[list[str], list[str]]:
-    """Options with their values, and what stands alone, wherever each stands; dashes in names become underscores."""
-    options, positionals = [], []
-    rest = iter(arguments)
-    for word in rest:
-        if not word.startswith("-") or word == "-":
-            positionals.append(word)
-            continue
-        name, equals, value = word.partition("=")
-        name = name[:2] + name[2:].replace("-", "_")
-        options.append(name + equals + value)
-        if not equals and name not in flags:
-            options += [following] if (following := next(rest, None)) is not None else []
-    return options, positionals
-
-
-def _value_of(options: list[str], name: str) -> str | None:
-    found = None
-    for i, word in enumerate(options):
-        if word == name and i + 1 < len(options):
-            found = options[i + 1]
-        elif word.startswith(f"{name}="):
-            found = word.partition("=")[2]
-    return found
-
-
-def _did_you_mean(given: list[str], known: list[str]) -> str:
-    for word in given:
-        name = word.partition("=")[0]
-        if name not in known and (near := difflib.get_close_matches(name, known, 1)):
-            return f"; did you mean {near[0]}?"
-    return ""
-
-
-def _source_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", help="a folder, a list, a packed folder, IDX files, or a name such as digits")
-    parser.add_argument("--root", type=Path, help="where named sets are kept")
-
-
-def _json_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-
-
-def _print_json(value: Any) -> int:
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
-    return 0
