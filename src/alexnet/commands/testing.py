@@ -1,0 +1,56 @@
+"""The commands that ask a trained net: evaluate, predict."""
+
+from pathlib import Path
+
+from alexnet.options import Parser, json_option, print_json
+
+
+def evaluate(arguments: list[str]) -> int:
+    """Measure a trained net by a named protocol."""
+    parser = Parser("evaluate", "Measure RUN on its test part, or on SOURCE, by a named protocol.")
+    parser.add_argument("run", help="a run's folder, or a .safetensors file")
+    parser.add_argument("source", nargs="?", help="other images (default: the run's own test part)")
+    parser.add_argument("--views", choices=("center", "ten", "dense"), help="default: what the recipe says")
+    parser.add_argument("--split", choices=("train", "val", "test"), help="default test")
+    parser.add_argument("--root", type=Path, help="where named sets are kept")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--csv", type=Path, help="write the table of classes to this file")
+    json_option(parser)
+    asked = parser.parse_intermixed_args(arguments)
+    from alexnet.evaluation.evaluate import as_text, evaluate, write_class_table
+
+    result = evaluate(asked.run, asked.source, asked.views, asked.split, asked.root, asked.device)
+    if asked.csv:
+        write_class_table(asked.csv, result)
+    if asked.json:
+        return print_json(result)
+    print(as_text(result))
+    return 0
+
+
+def predict(arguments: list[str]) -> int:
+    """Name what is on images."""
+    parser = Parser("predict", "Name what is on each IMAGE, with calibrated probabilities.")
+    parser.add_argument("run", help="a run's folder, or a .safetensors file")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files, or folders of them")
+    parser.add_argument("--top", type=int, default=5, help="how many classes (default 5)")
+    parser.add_argument("--views", choices=("center", "ten", "dense"), help="default: what the recipe says")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--csv", type=Path, help="write the answers to this file")
+    json_option(parser)
+    asked = parser.parse_intermixed_args(arguments)
+    from alexnet.evaluation.predict import NONE_OF_THESE, answers, write_answers
+
+    rows = answers(asked.run, asked.images, asked.top, asked.views, asked.device)
+    if asked.csv:
+        write_answers(asked.csv, rows)
+    if asked.json:
+        print_json(rows)
+    else:
+        for row in rows:
+            if "error" in row:
+                print(f"{row['image']}: {row['error']}")
+                continue
+            best = ", ".join(f"{p['label']} {p['probability']:.1%}" for p in row["predictions"])
+            print(f"{row['image']}: {best if row['accepted'] else f'{NONE_OF_THESE} (nearest: {best})'}")
+    return 0 if any("predictions" in row for row in rows) else 1
