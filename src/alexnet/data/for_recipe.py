@@ -6,24 +6,27 @@ from alexnet.data.source import Source
 from alexnet.data.stored import NATIVE_SIDE
 from alexnet.recipe import Recipe
 
-SIZE_FOR_SMALL = 67  # pixels; there AlexNet's maps are 15, 7, 3 and 1 wide
 
-
-def packed_for(source: Source | Packed, recipe: Recipe, published: int = 224) -> tuple[Packed, int, int]:
+def packed_for(
+    source: Source | Packed, recipe: Recipe, published: int = 224, small: int = 67
+) -> tuple[Packed, int, int]:
     """Pack a source; give it with the side of the net's input and the shorter side that patches are cut from.
 
-    Without a size in the recipe, sets of small images (at most 64 pixels) train at 67 pixels, all others at the side
-    that the net was published with.
+    Args:
+        source: what to pack, or a pack.
+        recipe: size, margin and how to store.
+        published: side in pixels where the recipe has none.
+        small: the same for sets of small images (at most 64 pixels).
     """
     few = isinstance(source, Source) and source.arrays is not None and max(source.arrays.shape[1:3]) <= NATIVE_SIDE
-    size = recipe.size or (SIZE_FOR_SMALL if few else published)
+    size = recipe.size or (small if few else published)
     if isinstance(source, Source):
         side = side_for(size, recipe)
         # Small images keep their own size, and packed ones theirs, unless a side is asked for by name.
         asked = None if few or source.kind == "packed" or side == round(size * 256 / 224) else side
         source = packed_in_cache(source, recipe.data.stored or asked, recipe.data.crop, recipe.data.format, size)
     if source.native and recipe.size is None:
-        size = SIZE_FOR_SMALL
+        size = small
     return source, size, side_for(size, recipe)
 
 

@@ -7,9 +7,10 @@ from functools import cache, partial
 import torch
 
 from alexnet.errors import InputError
-from alexnet.models.alexnet import VARIANTS, Start, Variant, build_variant
-from alexnet.models.classifier import Classifier, as_convolutions, from_convolutions
+from alexnet.models.alexnet import VARIANTS, Variant, build_variant
+from alexnet.models.classifier import Classifier, SideClassifier, as_convolutions, from_convolutions
 from alexnet.models.dropout import Dropout, begin_step
+from alexnet.models.initial import Start
 
 __all__ = [
     "MODELS",
@@ -17,6 +18,7 @@ __all__ = [
     "Classifier",
     "Dropout",
     "Model",
+    "SideClassifier",
     "Variant",
     "as_convolutions",
     "begin_step",
@@ -39,6 +41,7 @@ class Model:
         note: what tells it from the others, in one line.
         size: side in pixels of the input it was published with.
         builder: gives the net for classes, size and start.
+        small: side in pixels that it is built for by default when images have at most 64 pixels a side.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Model:
     note: str
     size: int
     builder: Callable[[int, int | None, Start], Classifier]
+    small: int = 67  # AlexNet's maps are 15, 7, 3 and 1 wide there
 
 
 _PAPER = "Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural Networks"

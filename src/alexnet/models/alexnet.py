@@ -32,9 +32,9 @@ from alexnet.errors import InputError
 from alexnet.models.blocks import Conv, ConvReLU, FullyConnected, FullyConnectedReLU, MaxPool, Rounding, output_size
 from alexnet.models.classifier import Classifier
 from alexnet.models.dropout import Dropout
+from alexnet.models.initial import Start, he, made_empty
 from alexnet.models.lrn import LRN, Convention, SpatialNorm
 
-Start = Literal["paper", "he"]
 Step = Literal["relu", "norm", "spatial", "pool"]
 
 KERNELS = (11, 5, 3, 3, 3)
@@ -243,14 +243,15 @@ def build_variant(variant: Variant, classes: int = 1000, size: int | None = None
             f"{variant.name} cannot be built for {size} x {size} pixels, {layer}'s window does not fit: "
             f"the smallest size is {smallest}"
         )
-    device = torch.get_default_device()
-    with torch.device("meta"):  # the layers' own initial weights would be drawn for nothing
-        net = Classifier(
+    net = made_empty(
+        lambda: Classifier(
             variant.name, _stages(variant, classes, size), size, smallest, classes, any_size=variant.adaptive
         )
-    net.to_empty(device=device)
-    net.set_preprocessing(torch.zeros(3), 1.0)
-    _initialise(net, variant, start)
+    )
+    if start == "he":
+        he(net)
+    else:
+        _initialise(net, variant)
     return net
 
 
@@ -307,17 +308,11 @@ def _step(step: Step, variant: Variant) -> nn.Module:
 
 
 @torch.no_grad()
-def _initialise(net: Classifier, variant: Variant, start: Start) -> None:
-    layers = {name: s for name, s in net.stages.items() if isinstance(s, Conv | FullyConnected)}
-    for i, (name, layer) in enumerate(layers.items()):
+def _initialise(net: Classifier, variant: Variant) -> None:
+    layers = [stage for stage in net.stages.values() if isinstance(stage, Conv | FullyConnected)]
+    for i, layer in enumerate(layers):
         assert layer.bias is not None
-        if start == "he":
-            if name == net.classifier_stage:
-                layer.weight.normal_(0, 0.01)
-            else:
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            layer.bias.zero_()
-        elif variant.deviations is None:
+        if variant.deviations is None:
             layer.reset_parameters()
         else:
             layer.weight.normal_(0, variant.deviations[i])

@@ -47,6 +47,7 @@ class Conv(nn.Conv2d):
         padding: zeros at left and top, zeros at right and bottom.
         rounding: "up" adds the zeros at right and bottom that the last, incomplete window needs.
         groups: towers that do not see each other.
+        bias: whether each map has one.
 
     [n c_in h w] -> [n c_out h' w'] with h' as `output_size` says.
     """
@@ -60,10 +61,11 @@ class Conv(nn.Conv2d):
         padding: tuple[int, int] = (0, 0),
         rounding: Rounding = "down",
         groups: int = 1,
+        bias: bool = True,
     ):
         before, after = padding
         even = before == after and rounding == "down"
-        super().__init__(c_in, c_out, kernel, stride, padding=before if even else 0, groups=groups)
+        super().__init__(c_in, c_out, kernel, stride, padding=before if even else 0, groups=groups, bias=bias)
         self.ends, self.even = padding, even
         self.rounding: Rounding = rounding
 
@@ -94,28 +96,91 @@ class ConvReLU(Conv):
         return functional.relu(super().forward(input), inplace=True)
 
 
-class MaxPool(nn.Module):
-    """The largest answer in a window, map by map; unpadded.
+class ConvNorm(nn.Module):
+    """A convolution, batch normalisation (Ioffe and Szegedy, 2015) and, where told, max(0, x), in one stage.
 
-    [n c h w] -> [n c h' w']. With rounding "up" the last window may reach over the edge.
+    The convolution has no bias unless asked for: the normalisation takes it away and adds its own.
+    [n c_in h w] -> [n c_out h' w'].
     """
 
-    def __init__(self, kernel: int = 3, stride: int = 2, rounding: Rounding = "down"):
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int,
+        stride: int = 1,
+        padding: tuple[int, int] = (0, 0),
+        relu: bool = True,
+        bias: bool = False,
+        eps: float = 1e-5,
+    ):
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.conv = Conv(c_in, c_out, kernel, stride, padding, bias=bias)
+        self.norm = nn.BatchNorm2d(c_out, eps=eps)
+        self.relu = relu
+
+    @property
+    def kind(self) -> str:
+        """What the table of stages calls it."""
+        return "conv + BN + ReLU" if self.relu else "conv + BN"
+
+    def windows(self) -> list[tuple[int, int]]:
+        """Kernel and stride of the convolution."""
+        return [(self.conv.kernel_size[0], self.conv.stride[0])]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve and normalise [n c h w]."""
+        x = self.norm(self.conv(x))
+        return functional.relu(x, inplace=True) if self.relu else x
+
+
+class MaxPool(nn.Module):
+    """The largest answer in a window, map by map.
+
+    [n c h w] -> [n c h' w']. With rounding "up" the last window may reach over the edge. Padding adds
+    so many rows at each end that never win.
+    """
+
+    def __init__(self, kernel: int = 3, stride: int = 2, rounding: Rounding = "down", padding: int = 0):
+        super().__init__()
+        self.kernel, self.stride, self.padding = kernel, stride, padding
         self.rounding: Rounding = rounding
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool [n c h w]."""
-        return functional.max_pool2d(x, self.kernel, self.stride, ceil_mode=self.rounding == "up")
+        return functional.max_pool2d(x, self.kernel, self.stride, self.padding, ceil_mode=self.rounding == "up")
 
     def output_side(self, side: int, layer: str = "layer") -> int:
         """Side of the output for a side of the input, in pixels."""
-        return output_size(side, self.kernel, self.stride, 0, self.rounding, layer)
+        return output_size(side, self.kernel, self.stride, 2 * self.padding, self.rounding, layer)
 
     def extra_repr(self) -> str:
         """Say the window."""
-        return f"kernel={self.kernel}, stride={self.stride}, rounding={self.rounding}"
+        padding = f", padding={self.padding}" if self.padding else ""
+        return f"kernel={self.kernel}, stride={self.stride}, rounding={self.rounding}{padding}"
+
+
+class WindowAverage(nn.Module):
+    """The mean of each map over a window of side x side.
+
+    A map of that size gives one number: [n c side side] -> [n c] (global average pooling; Lin, Chen and Yan, 2014).
+    A larger one gives a map, the window moving by one: [n c H W] -> [n c H-side+1 W-side+1], so that a net
+    that ends in it slides over a larger image.
+    """
+
+    def __init__(self, side: int):
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Average [n c h w]."""
+        if tuple(x.shape[2:]) == (self.side, self.side):
+            return x.mean((2, 3))
+        return functional.avg_pool2d(x, self.side, 1)
+
+    def extra_repr(self) -> str:
+        """Say the window."""
+        return f"side={self.side}"
 
 
 class FullyConnected(nn.Linear):

@@ -16,6 +16,29 @@ from alexnet.errors import InputError
 from alexnet.models.blocks import FullyConnected
 
 
+class SideClassifier(nn.Module):
+    """A second classifier that reads a stage's output in training and is gone at test; the base of such.
+
+    Attributes:
+        reads: name of the stage.
+        weight: of its cross-entropy in the loss.
+        last: its last layer.
+    """
+
+    def __init__(self, reads: str, weight: float):
+        super().__init__()
+        self.reads, self.weight = reads, weight
+
+    @property
+    def last(self) -> FullyConnected:
+        """The layer that gives the scores."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features [n c h w] to scores [n classes]."""
+        raise NotImplementedError
+
+
 class Classifier(nn.Module):
     """A row of named stages that ends in scores, with the preprocessing that belongs to its weights.
 
@@ -29,7 +52,8 @@ class Classifier(nn.Module):
         smallest: smallest side in pixels at which a net of this kind can be built.
         any_size: whether inputs smaller than `size` are taken (nets with adaptive pooling, from `smallest`).
         classes: number of scores.
-        classifier_stage: the stage that fine-tuning replaces.
+        classifier_stage: the stage that gives the scores.
+        sides: name -> classifier beside the row, which only the loss in training asks; each is a child too.
         mean: buffer, [3 1 1] or [3 size size], in 0..255.
         scale: buffer, one number.
     """
@@ -46,12 +70,14 @@ class Classifier(nn.Module):
         classes: int,
         any_size: bool = False,
         classifier_stage: str = "fc8",
+        sides: Mapping[str, SideClassifier] | None = None,
     ):
         super().__init__()
         self.name, self.size, self.smallest, self.classes = name, size, smallest, classes
         self.any_size, self.classifier_stage = any_size, classifier_stage
         self._names = list(stages)
-        for stage, module in stages.items():
+        self._sides = list(sides or {})
+        for stage, module in [*stages.items(), *(sides or {}).items()]:
             self.add_module(stage, module)
         self.register_buffer("mean", torch.zeros(3, 1, 1))
         self.register_buffer("scale", torch.ones(()))
@@ -61,6 +87,21 @@ class Classifier(nn.Module):
     def stages(self) -> dict[str, nn.Module]:
         """Name -> module, in the order of the forward pass."""
         return {name: self.get_submodule(name) for name in self._names}
+
+    @property
+    def sides(self) -> dict[str, SideClassifier]:
+        """Name -> classifier beside the row of stages."""
+        return {name: side for name in self._sides if isinstance(side := self.get_submodule(name), SideClassifier)}
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """Name -> module of all that can have weights: the stages, then the sides."""
+        return self.stages | self.sides
+
+    @property
+    def fresh(self) -> set[str]:
+        """What starts anew when the other weights come from a net with other classes."""
+        return {self.classifier_stage, *self._sides}
 
     def set_preprocessing(self, mean: Tensor | ArrayLike, scale: float | Tensor) -> None:
         """Set what is subtracted and what is divided by.
@@ -86,8 +127,7 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores [n classes]; of larger images than built for, the mean of the scores over all positions."""
-        scores = self._through(images, self._names[-1])
-        return scores if scores.dim() == 2 else scores.mean((2, 3))
+        return _one_each(self._through(images, self._names[-1]))
 
     def score_map(self, images: Tensor) -> Tensor:
         """Scores [n classes H W] at every position where the net fits into the images.
@@ -123,18 +163,27 @@ class Classifier(nn.Module):
     def scores_and_loss(
         self, images: Tensor, labels: Tensor, class_weights: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Scores, float32 [n classes], and the terms of `loss`, from one forward pass."""
-        scores = self(images).float()
-        if class_weights is None:
-            return scores, {"cross_entropy": functional.cross_entropy(scores, labels)}
-        each = functional.cross_entropy(scores, labels, reduction="none")
-        return scores, {"cross_entropy": (each * class_weights.to(each)[labels]).mean()}
+        """Scores, float32 [n classes], and the terms of `loss`, from one forward pass.
 
-    def _through(self, images: Tensor, last: str) -> Tensor:
+        In training each side classifier adds a term of its name: its weight times its cross-entropy.
+        """
+        beside: dict[str, Tensor] = {}
+        scores = _one_each(self._through(images, self._names[-1], beside if self.training else None)).float()
+        terms = {"cross_entropy": cross_entropy(scores, labels, class_weights)}
+        for name, theirs in beside.items():
+            weight = self.sides[name].weight
+            terms[name] = weight * cross_entropy(_one_each(theirs).float(), labels, class_weights)
+        return scores, terms
+
+    def _through(self, images: Tensor, last: str, beside: dict[str, Tensor] | None = None) -> Tensor:
+        """Output of the stage `last`; what the sides answer on the way is put into `beside`."""
         self.check(images)
         x = self.preprocess(images)
+        readers = {side.reads: name for name, side in self.sides.items()} if beside is not None else {}
         for name in self._names:
             x = self._modules[name](x)  # type: ignore[misc]
+            if beside is not None and name in readers:
+                beside[readers[name]] = self._modules[readers[name]](x)  # type: ignore[misc]
             if name == last:
                 break
         return x
@@ -157,6 +206,19 @@ class Classifier(nn.Module):
                 f"images of {h} x {w} pixels came; this {self.name} takes {least} x {least} or larger: "
                 f"enlarge them, or build it with size={max(min(h, w), self.smallest)}"
             )
+
+
+def cross_entropy(scores: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Mean multinomial log-loss of scores [n classes]; with weights, see `Classifier.loss`."""
+    if class_weights is None:
+        return functional.cross_entropy(scores, labels)
+    each = functional.cross_entropy(scores, labels, reduction="none")
+    return (each * class_weights.to(each)[labels]).mean()
+
+
+def _one_each(scores: Tensor) -> Tensor:
+    """Scores [n classes]; a map of them is averaged over its positions."""
+    return scores if scores.dim() == 2 else scores.mean((2, 3))
 
 
 def _fit_mean(net: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from alexnet.models.blocks import Conv, ConvReLU, FullyConnected, FullyConnectedReLU, MaxPool
+from alexnet.models.blocks import Conv, ConvReLU, FullyConnected, FullyConnectedReLU, MaxPool, WindowAverage
 from alexnet.models.classifier import Classifier
 from alexnet.models.dropout import Dropout
 from alexnet.models.lrn import LRN, SpatialNorm
@@ -29,6 +29,7 @@ KINDS: dict[type[nn.Module], str] = {
     SpatialNorm: "spatial norm",
     MaxPool: "max pool",
     nn.AdaptiveAvgPool2d: "average pool",
+    WindowAverage: "average pool",
     nn.ReLU: "ReLU",
     Dropout: "dropout",
 }
@@ -44,7 +45,8 @@ def layer_table(net: Classifier, size: int | None = None) -> list[dict[str, Any]
 
     Returns:
         Rows of "name"; "kind"; "output": [c, h, w] or [units]; "parameters"; "multiply_adds";
-        "receptive_field" and "step" in pixels, None behind an average pooling with uneven windows.
+        "receptive_field" and "step" in pixels, None behind an average pooling with uneven windows; "in_paper",
+        where a stage has it: further columns, as the paper's own table heads and fills them.
 
     Raises:
         InputError: a size that the net does not take.
@@ -52,28 +54,25 @@ def layer_table(net: Classifier, size: int | None = None) -> list[dict[str, Any]
     side = net.size if size is None else size
     image = torch.empty(1, 3, side, side, device="meta", dtype=net.mean.dtype)
     net.check(image)
-    x, sees, step = image, 1, 1
+    x, sees, step = torch.empty_like(_preprocessed(net, image), device="meta"), 1, 1
     even = True
     rows = []
     for name, stage in net.stages.items():
-        y = _output(stage, x)
-        window = _window(stage, x)
-        if window is None:
-            even = False
-        else:
-            kernel, stride = window
+        y, multiply_adds = _output(stage, x)
+        windows = _windows(stage, x)
+        even = even and windows is not None
+        for kernel, stride in windows or []:
             sees, step = sees + (kernel - 1) * step, step * stride
-        rows.append(
-            {
-                "name": name,
-                "kind": KINDS.get(type(stage), type(stage).__name__),
-                "output": list(y.shape[1:]),
-                "parameters": sum(p.numel() for p in stage.parameters()),
-                "multiply_adds": _multiply_adds(stage, y),
-                "receptive_field": sees if even else None,
-                "step": step if even else None,
-            }
-        )
+        row = {
+            "name": name,
+            "kind": getattr(stage, "kind", None) or KINDS.get(type(stage), type(stage).__name__),
+            "output": list(y.shape[1:]),
+            "parameters": sum(p.numel() for p in stage.parameters()),
+            "multiply_adds": multiply_adds,
+            "receptive_field": sees if even else None,
+            "step": step if even else None,
+        }
+        rows.append(row | ({"in_paper": stage.in_paper} if hasattr(stage, "in_paper") else {}))
         x = y
     return rows
 
@@ -81,7 +80,8 @@ def layer_table(net: Classifier, size: int | None = None) -> list[dict[str, Any]
 def summary(net: Classifier, size: int | None = None) -> dict[str, Any]:
     """`layer_table` as "layers", with the totals "parameters", "multiply_adds" and "activations".
 
-    Activations are the outputs of the layers that have weights: the paper's neurons.
+    Activations are the outputs of the stages that have weights: the paper's neurons. "beside" has the parameters of
+    each side classifier, which the totals leave out: they are gone at test.
     """
     layers = layer_table(net, size)
     weighted = [row for row in layers if row["parameters"]]
@@ -93,11 +93,12 @@ def summary(net: Classifier, size: int | None = None) -> dict[str, Any]:
         "parameters": sum(row["parameters"] for row in layers),
         "multiply_adds": sum(row["multiply_adds"] for row in layers),
         "activations": sum(torch.Size(row["output"]).numel() for row in weighted),
+        "beside": {name: sum(p.numel() for p in side.parameters()) for name, side in net.sides.items()},
     }
 
 
 def summary_for_terminal(document: dict[str, Any]) -> Table:
-    """The document that `summary` gives, as a table of 80 columns; below "output" stand the activations."""
+    """The document that `summary` gives, as a table; below "output" stand the activations."""
     side, classes = document["size"], document["classes"]
     table = Table(
         title=f"{document['model']}, {side} × {side} pixels, {classes} classes",
@@ -112,6 +113,9 @@ def summary_for_terminal(document: dict[str, Any]) -> Table:
     table.add_column("mult-adds", justify="right", footer=f"{document['multiply_adds']:,}")
     table.add_column("sees", justify="right", footer="px")
     table.add_column("step", justify="right", footer="px")
+    columns = list(dict.fromkeys(key for row in document["layers"] for key in row.get("in_paper", {})))
+    for column in columns:
+        table.add_column(column, justify="right")
     for row in document["layers"]:
         table.add_row(
             row["name"],
@@ -121,39 +125,60 @@ def summary_for_terminal(document: dict[str, Any]) -> Table:
             f"{row['multiply_adds']:,}" if row["multiply_adds"] else "",
             _or_dash(row["receptive_field"]),
             _or_dash(row["step"]),
+            *(row.get("in_paper", {}).get(column, "") for column in columns),
         )
+    if document["beside"]:
+        beside = ", ".join(f"{name} {count:,}" for name, count in document["beside"].items())
+        table.caption = f"beside it in training: {beside} parameters"
     return table
 
 
-def _output(stage: nn.Module, x: Tensor) -> Tensor:
+def _preprocessed(net: Classifier, image: Tensor) -> Tensor:
+    """What reaches the first stage, for its shape: a net may read colours as grey."""
+    return net.preprocess(torch.zeros(1, *image.shape[1:], device=net.mean.device, dtype=net.mean.dtype))
+
+
+def _output(stage: nn.Module, x: Tensor) -> tuple[Tensor, int]:
+    """Output of a stage as a shape without numbers, and the multiply-adds of all layers inside it."""
     if isinstance(stage, Dropout):
-        return x
-    shapes = {name: torch.empty_like(p, device="meta") for name, p in stage.named_parameters()}
-    with torch.no_grad():
-        return functional_call(stage, shapes, (x,))
+        return x, 0
+    tensors = [*stage.named_parameters(), *stage.named_buffers()]
+    shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
+    counted: list[int] = []
+
+    def count(layer: nn.Module, _: object, y: Tensor) -> None:
+        assert isinstance(layer, nn.Conv2d | nn.Linear)
+        counted.append(layer.weight[0].numel() * y.shape[1:].numel())
+
+    hooks = [m.register_forward_hook(count) for m in stage.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    training = stage.training
+    try:
+        with torch.no_grad():
+            return functional_call(stage.eval(), shapes, (x,)), sum(counted)
+    finally:
+        stage.train(training)
+        for hook in hooks:
+            hook.remove()
 
 
-def _window(stage: nn.Module, x: Tensor) -> tuple[int, int] | None:
-    """Kernel and stride of a stage over [n c h w], or None where they differ from place to place."""
+def _windows(stage: nn.Module, x: Tensor) -> list[tuple[int, int]] | None:
+    """Kernels and strides of a stage over [n c h w], or None where they differ from place to place."""
     if isinstance(stage, Conv):
-        return stage.kernel_size[0], stage.stride[0]
+        return [(stage.kernel_size[0], stage.stride[0])]
     if isinstance(stage, MaxPool):
-        return stage.kernel, stage.stride
+        return [(stage.kernel, stage.stride)]
     if isinstance(stage, SpatialNorm):
-        return stage.n, 1
+        return [(stage.n, 1)]
     if isinstance(stage, FullyConnected):
-        return stage.field[1], 1
+        return [(stage.field[1], 1)]
+    if isinstance(stage, WindowAverage):
+        return [(stage.side, 1)]
     if isinstance(stage, nn.AdaptiveAvgPool2d):
         side, out = x.shape[2], stage.output_size
         assert isinstance(out, int)
-        return (side // out, side // out) if side % out == 0 else None
-    return 1, 1
-
-
-def _multiply_adds(stage: nn.Module, y: Tensor) -> int:
-    if not isinstance(stage, Conv | FullyConnected):
-        return 0
-    return stage.weight[0].numel() * y.shape[1:].numel()
+        return [(side // out, side // out)] if side % out == 0 else None
+    windows = getattr(stage, "windows", None)
+    return windows() if callable(windows) else []
 
 
 def _or_dash(value: int | None) -> str:

@@ -28,13 +28,13 @@ def parameter_groups(net: Classifier, recipe: Recipe, fresh: set[str], frozen: s
     """
     optimiser = recipe.optimiser
     own = {event.stage for event in recipe.schedule.events if event.stage}
-    for name in sorted((own | frozen) - set(net.stages)):
-        raise InputError(f"{recipe.model} has no stage {name!r}: its stages are {', '.join(net.stages)}")
+    for name in sorted((own | frozen) - set(net.parts)):
+        raise InputError(f"{recipe.model} has no stage {name!r}: its stages are {', '.join(net.parts)}")
     for name in sorted(frozen):
-        if not list(net.stages[name].parameters()):
+        if not list(net.parts[name].parameters()):
             raise InputError(f"{name} has no weights to freeze: name one of {', '.join(with_weights(net))}")
     groups: dict[tuple[str, bool, bool], list[nn.Parameter]] = {}
-    for stage, module in net.stages.items():
+    for stage, module in net.parts.items():
         for name, parameter in module.named_parameters():
             parameter.requires_grad_(stage not in frozen)
             if stage not in frozen:
@@ -57,7 +57,7 @@ def parameter_groups(net: Classifier, recipe: Recipe, fresh: set[str], frozen: s
 
 def with_weights(net: Classifier) -> list[str]:
     """The stages that learn."""
-    return [name for name, stage in net.stages.items() if list(stage.parameters())]
+    return [name for name, stage in net.parts.items() if list(stage.parameters())]
 
 
 def make_optimiser(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.SGD:

@@ -66,7 +66,8 @@ def start(
     elif recipe.model not in MODELS:
         raise InputError(f"there is no model {recipe.model!r}: take one of {', '.join(MODELS)}")
     opened = source if isinstance(source, Source | Packed) else open_source(source, root)
-    packed, size, side = packed_for(opened, recipe, MODELS[recipe.model].size)
+    model = MODELS[recipe.model]
+    packed, size, side = packed_for(opened, recipe, model.size, model.small)
     recipe = replace(recipe, size=size)
     parts = split(packed, recipe.data.test, recipe.data.validation)
     for text in parts.notes:
@@ -84,7 +85,7 @@ def start(
         )
     counted = statistics(packed, parts.train)
     net = make_net(recipe, len(packed.classes), counted, size, side, weights)
-    fresh, frozen = {net.classifier_stage} if weights is not None else set(), set(freeze)
+    fresh, frozen = net.fresh if weights is not None else set(), set(freeze)
     parameter_groups(net, recipe, fresh, frozen)  # refuses a stage that does not exist, before anything is written
     run = Run(
         folder=_new_folder(out, packed.name, recipe.model),
@@ -183,12 +184,12 @@ def decide(recipe: Recipe, packed: Packed, train: int) -> Recipe:
 
 
 def take_over(net: Classifier, before: Classifier) -> None:
-    """Copy all stages but the classifier, and what is subtracted from the input."""
+    """Copy all stages but the classifiers, and what is subtracted from the input."""
     own = net.state_dict()
     kept = {
         name: value
         for name, value in before.state_dict().items()
-        if name.split(".")[0] != net.classifier_stage and name in own
+        if name.split(".")[0] not in net.fresh and name in own
     }
     net.set_preprocessing(kept["mean"], kept["scale"])
     net.load_state_dict(kept, strict=False)

@@ -125,7 +125,7 @@ def layer_health(net: Classifier, images: Tensor, optimiser: torch.optim.SGD) ->
     """How each layer with weights fares: share of dead units, and the last step's size against the weights'.
 
     A unit (a map, in a convolution) is dead when it is zero everywhere for every image of the batch. The last
-    step is rate x momentum buffer. Frozen layers have no step (None). The last layer's scores have no dead units.
+    step is rate x momentum buffer; a stage of several layers is taken as one. Frozen layers have no step (None). The last layer's scores have no dead units.
 
     Args:
         net: in training; put back as it was.
@@ -139,13 +139,15 @@ def layer_health(net: Classifier, images: Tensor, optimiser: torch.optim.SGD) ->
     x = net.preprocess(images)
     for stage, module in net.stages.items():
         x = module(x)
-        weight = getattr(module, "weight", None)
-        if not isinstance(weight, torch.nn.Parameter):
+        weights = [p for name, p in module.named_parameters() if name.endswith("weight") and p.dim() > 1]
+        if not weights:
             if stage.startswith("relu") and rows:
                 rows[-1]["dead"] = _dead_share(x)
             continue
-        buffer = optimiser.state[weight].get("momentum_buffer") if id(weight) in rates else None
-        update = None if buffer is None else rates[id(weight)] * float(buffer.norm() / weight.norm())
+        buffers = [optimiser.state[w].get("momentum_buffer") if id(w) in rates else None for w in weights]
+        steps = [rates[id(w)] * b.norm() for w, b in zip(weights, buffers, strict=True) if b is not None]
+        size = torch.stack([w.norm() for w in weights]).norm()
+        update = float(torch.stack(steps).norm() / size) if steps else None
         dead = 0.0 if stage == net.classifier_stage else _dead_share(x)
         rows.append({"stage": stage, "update_to_weight": update, "dead": dead})
     net.train(training)
