@@ -13,6 +13,7 @@ from alexnet.augment import (
     add_colour_noise,
     center_view,
     draw,
+    padded,
     patches,
     ten_views,
     to_planes,
@@ -140,6 +141,37 @@ def test_training_images_follow_their_draws():
     wanted = torch.from_numpy(stored[:, :8, :8].transpose(0, 3, 1, 2).copy()).float()
     assert torch.equal(got[0], wanted[0])
     assert torch.equal(got[1], wanted[1].flip(-1))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_padding_is_zero_once_the_mean_is_subtracted_and_patches_reach_every_place(channels):
+    stored = images(300, 8, 8, channels)
+    mean = torch.tensor([100.0, 120.0, 140.0])[:, None, None]
+    planes = padded(to_planes(stored, 8, "cpu"), 4, mean)
+    assert planes.shape == (300, 3, 16, 16)
+    less = planes - mean
+    assert torch.equal(
+        less[:, :, 4:12, 4:12] + mean, torch.from_numpy(stored).movedim(-1, 1).float().expand(-1, 3, 8, 8)
+    )
+    less[:, :, 4:12, 4:12] = 0
+    assert not less.any()
+
+    # Each patch is one of the 9 x 9 places, and every place occurs as a top and as a left.
+    drawn = draw(Augmentation(mirror=False), 0, 0, 300)
+    flat = ColourAxes(np.ones(3), np.eye(3), mean)
+    got = training_images(stored, drawn, Augmentation(pad=4, mirror=False, colour="off"), flat, 8, 8, 0.0)
+    places = (drawn.position * 9).long()
+    assert {int(place) for place in places.flatten()} == set(range(9))
+    for image, plane, (top, left) in zip(got, planes, places.tolist()):
+        assert torch.equal(image, plane[:, top : top + 8, left : left + 8])
+
+
+def test_padding_photographs_of_different_shapes_takes_the_mean_images_colour():
+    stored = [images(1, 16, 24)[0], images(1, 20, 16)[0]]
+    mean = torch.arange(3 * 12 * 12, dtype=torch.float32).reshape(3, 12, 12)
+    one, other = padded(to_planes(stored, 16, "cpu"), 2, mean)
+    assert (one.shape, other.shape) == ((3, 20, 28), (3, 24, 20))
+    assert torch.allclose(one[:, 0, 0], mean.mean((1, 2)))
 
 
 def test_ten_views_of_an_odd_margin_reach_every_edge():

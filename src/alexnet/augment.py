@@ -109,18 +109,38 @@ def patches(planes: Planes, position: Tensor, mirror: Tensor, size: int) -> Tens
 
     Returns: float32 [n, 3, size, size].
     """
-    n = len(planes)
-    channels = planes[0].shape[0]
-    dtype = planes[0].dtype if len({plane.dtype for plane in planes}) == 1 else torch.float32
-    out = torch.empty((n, channels, size, size), dtype=dtype, device=planes[0].device)
-    for i in range(n):
-        _refuse_small(planes[i], size)
-        h, w = planes[i].shape[-2:]
-        top = int(float(position[i, 0]) * (h - size + 1))
-        left = int(float(position[i, 1]) * (w - size + 1))
-        patch = planes[i][:, top : top + size, left : left + size]
-        out[i] = patch.flip(-1) if mirror[i] else patch
-    return out.float().expand(n, 3, size, size)
+    cut = []
+    for plane, (down, right), mirrored in zip(planes, position.tolist(), mirror.tolist()):
+        _refuse_small(plane, size)
+        h, w = plane.shape[-2:]
+        top, left = int(down * (h - size + 1)), int(right * (w - size + 1))
+        patch = plane[:, top : top + size, left : left + size]
+        cut.append(patch.flip(-1) if mirrored else patch)
+    return torch.stack(cut).float().expand(-1, 3, size, size)
+
+
+def padded(planes: Planes, pad: int, mean: Tensor) -> Planes:
+    """Add `pad` pixels on every side, in the mean colour: once it is subtracted, they are zero.
+
+    So a patch of the image's own size reaches `pad` pixels over its edge, as in the training on CIFAR-10 of the
+    ResNet paper (section 4.2: 4 pixels padded on each side, of images whose mean is subtracted).
+
+    Args:
+        planes: the images.
+        pad: 0 gives the images back untouched.
+        mean: float32 [3, 1, 1] or [3, h, w], what the net subtracts; of an image, its mean colour is taken.
+
+    Returns: float32 [n, 3, h + 2 pad, w + 2 pad], or so many images.
+    """
+    if pad == 0:
+        return planes
+    if isinstance(planes, list):
+        return [padded(plane[None], pad, mean)[0] for plane in planes]
+    n, _, h, w = planes.shape
+    colour = mean.to(planes.device, torch.float32).mean((1, 2), keepdim=True)
+    out = colour.expand(n, 3, h + 2 * pad, w + 2 * pad).clone()
+    out[:, :, pad : pad + h, pad : pad + w] = planes
+    return out
 
 
 def add_colour_noise(images: Tensor, axes: ColourAxes, draws: Tensor, kind: str, deviation: float) -> Tensor:
@@ -161,7 +181,8 @@ def training_images(
     device: torch.device | str = "cpu",
 ) -> Tensor:
     """Stored images to a training batch: float32 [n, 3, size, size]."""
-    cut = patches(to_planes(images, side, device), draws.position, draws.mirror, size)
+    planes = padded(to_planes(images, side, device), augmentation.pad, axes.mean)
+    cut = patches(planes, draws.position, draws.mirror, size)
     return add_colour_noise(cut, axes, draws.colour, augmentation.colour, colour_deviation)
 
 

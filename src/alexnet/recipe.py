@@ -53,6 +53,8 @@ class Augmentation:
     """What is done to training images, each time one is used.
 
     Attributes:
+        pad: pixels added on every side before the patch is cut, in the colour that the net subtracts, so that
+            the net sees zeros there; test views are cut from the unpadded image.
         crop: crop at random, or take the centre.
         mirror: mirror with probability 0.5; by default on, and off for digits and characters.
         shared_by: consecutive images that share one crop position and mirror (32 in the 2012 code).
@@ -61,6 +63,7 @@ class Augmentation:
         colour_deviation: standard deviation of the noise's coefficients.
     """
 
+    pad: int = 0
     crop: bool = True
     mirror: bool | None = None
     shared_by: int = 1

@@ -114,6 +114,7 @@ def _numbers(recipe: Recipe) -> list[tuple[str, float | None, bool, str]]:
     }
     zeros = {
         "seed": recipe.seed,
+        "augmentation.pad": recipe.augmentation.pad,
         "optimiser.decay": optimiser.decay,
         "optimiser.bias_rate": optimiser.bias_rate,
         "optimiser.kept_rate": optimiser.kept_rate,
