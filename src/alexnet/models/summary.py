@@ -177,7 +177,7 @@ def _windows(stage: nn.Module, x: Tensor) -> list[tuple[int, int]] | None:
         side, out = x.shape[2], stage.output_size
         assert isinstance(out, int)
         return [(side // out, side // out)] if side % out == 0 else None
-    windows = getattr(stage, "windows", None)
+    windows: Any = getattr(stage, "windows", None)
     return windows() if callable(windows) else []
 
 

@@ -125,7 +125,8 @@ def layer_health(net: Classifier, images: Tensor, optimiser: torch.optim.SGD) ->
     """How each layer with weights fares: share of dead units, and the last step's size against the weights'.
 
     A unit (a map, in a convolution) is dead when it is zero everywhere for every image of the batch. The last
-    step is rate x momentum buffer; a stage of several layers is taken as one. Frozen layers have no step (None). The last layer's scores have no dead units.
+    step is rate x momentum buffer; a stage of several layers is taken as one. Frozen layers have no step (None). The
+    last layer's scores have no dead units.
 
     Args:
         net: in training; put back as it was.
