@@ -177,8 +177,8 @@ def _windows(stage: nn.Module, x: Tensor) -> list[tuple[int, int]] | None:
         side, out = x.shape[2], stage.output_size
         assert isinstance(out, int)
         return [(side // out, side // out)] if side % out == 0 else None
-    windows: Any = getattr(stage, "windows", None)
-    return windows() if callable(windows) else []
+    declared: list[tuple[int, int]] = stage.windows() if hasattr(stage, "windows") else []  # type: ignore[operator]
+    return declared
 
 
 def _or_dash(value: int | None) -> str:
