@@ -7,6 +7,7 @@ from functools import cache, partial
 import torch
 
 from alexnet.errors import InputError
+from alexnet.models import resnet
 from alexnet.models.alexnet import VARIANTS, Variant, build_variant
 from alexnet.models.classifier import Classifier, SideClassifier, as_convolutions, from_convolutions
 from alexnet.models.dropout import Dropout, begin_step
@@ -56,11 +57,18 @@ class Model:
 _PAPER = "Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural Networks"
 _CAFFE = "Jia and others: Caffe"
 _WEIRD = "Krizhevsky: One weird trick for parallelizing convolutional neural networks"
+_RESIDUAL = "He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition"
 
 
 def _model(name: str, paper: str, year: int, note: str) -> Model:
     variant = VARIANTS[name]
     return Model(name, paper, year, note, variant.size, partial(build_variant, variant))
+
+
+def _resnet(name: str, note: str) -> Model:
+    variant = resnet.VARIANTS[name]
+    small = 32 if variant.stem == "small" else 64
+    return Model(name, _RESIDUAL, 2015, note, variant.size, partial(resnet.build_variant, variant), small)
 
 
 MODELS: dict[str, Model] = {
@@ -71,6 +79,21 @@ MODELS: dict[str, Model] = {
     "caffe_alexnet": _model("caffe_alexnet", _CAFFE, 2014, "Caffe's replica: 227 pixels, biases 0.1, k 1"),
     "caffenet": _model("caffenet", _CAFFE, 2014, "Caffe's reference net: pools before it normalises"),
     "alexnet_2014": _model("alexnet_2014", _WEIRD, 2014, "torchvision's alexnet: one column, no LRN"),
+    "plain18": _resnet("plain18", "the paper's 18 layers without shortcuts"),
+    "plain34": _resnet("plain34", "the paper's 34 layers without shortcuts"),
+    "resnet18": _resnet("resnet18", "projections where maps change"),
+    "resnet34": _resnet("resnet34", "projections where maps change"),
+    "resnet50": _resnet("resnet50", "bottlenecks, stride on their first 1x1"),
+    "resnet101": _resnet("resnet101", "bottlenecks, stride on their first 1x1"),
+    "resnet152": _resnet("resnet152", "bottlenecks, stride on their first 1x1"),
+    "resnet50_v1_5": _resnet("resnet50_v1_5", "as most libraries have it: stride on the 3x3"),
+    "resnet101_v1_5": _resnet("resnet101_v1_5", "as most libraries have it: stride on the 3x3"),
+    "resnet152_v1_5": _resnet("resnet152_v1_5", "as most libraries have it: stride on the 3x3"),
+    "resnet20_cifar": _resnet("resnet20_cifar", "for small images, three stages of 3 blocks"),
+    "resnet32_cifar": _resnet("resnet32_cifar", "for small images, three stages of 5 blocks"),
+    "resnet44_cifar": _resnet("resnet44_cifar", "for small images, three stages of 7 blocks"),
+    "resnet56_cifar": _resnet("resnet56_cifar", "for small images, three stages of 9 blocks"),
+    "resnet110_cifar": _resnet("resnet110_cifar", "for small images, three stages of 18 blocks"),
 }
 
 
