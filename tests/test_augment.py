@@ -13,14 +13,16 @@ from alexnet.augment import (
     add_colour_noise,
     center_view,
     draw,
-    padded,
+    drawn_sides,
     patches,
+    patches_by_area,
     ten_views,
     to_planes,
     training_images,
     whole_views,
 )
 from alexnet.errors import InputError
+from alexnet.planes import padded
 from alexnet.recipe import Augmentation
 
 
@@ -134,9 +136,8 @@ def test_the_shorter_side_is_brought_to_the_side_asked_for():
 
 def test_training_images_follow_their_draws():
     stored = images(2, 10, 10)
-    drawn = Draws(
-        torch.zeros(2, 2, dtype=torch.float64), torch.tensor([False, True]), torch.zeros(2, 3, dtype=torch.float64)
-    )
+    still = torch.zeros(2, 3, dtype=torch.float64)
+    drawn = Draws(still[:, :2], torch.tensor([False, True]), still, still[:, :2])
     got = training_images(stored, drawn, Augmentation(), axes(), 10, 8, 0.1)
     wanted = torch.from_numpy(stored[:, :8, :8].transpose(0, 3, 1, 2).copy()).float()
     assert torch.equal(got[0], wanted[0])
@@ -172,6 +173,63 @@ def test_padding_photographs_of_different_shapes_takes_the_mean_images_colour():
     one, other = padded(to_planes(stored, 16, "cpu"), 2, mean)
     assert (one.shape, other.shape) == ((3, 20, 28), (3, 24, 20))
     assert torch.allclose(one[:, 0, 0], mean.mean((1, 2)))
+
+
+def test_every_shorter_side_between_the_two_is_equally_likely():
+    sides = drawn_sides((256, 259), draw(Augmentation(), 0, 0, 4000).zoom)
+    counts = torch.bincount(torch.tensor(sides))
+    assert len(counts) == 260
+    assert counts[:256].sum() == 0
+    assert int(counts[256:].min()) > 900
+
+
+def test_a_patch_of_a_scaled_image_is_cut_from_the_image_at_that_side():
+    wanted = Augmentation(scale=(12, 30), mirror=True, colour="off")
+    stored = [images(1, 30, 45)[0], images(1, 40, 30, seed=1)[0], images(1, 30, 30, seed=2)[0]]
+    drawn = draw(wanted, 4, 0, 3)
+    got = training_images(stored, drawn, wanted, axes(), 30, 12, 0.0)
+    sides = drawn_sides((12, 30), drawn.zoom)
+    assert len(set(sides)) == 3
+    for i in range(3):
+        plane = to_planes([stored[i]], sides[i], "cpu")
+        assert min(plane[0].shape[1:]) == sides[i]
+        assert torch.equal(got[i], patches(plane, drawn.position[i : i + 1], drawn.mirror[i : i + 1], 12)[0])
+    whole = training_images(np.stack([stored[2]] * 3), drawn, wanted, axes(), 30, 12, 0.0)  # a batch of one shape
+    assert torch.equal(whole[2], got[2])
+
+
+def test_patches_by_area_cover_the_shares_and_shapes_of_the_paper():
+    n, h, w = 2000, 90, 120
+    rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    ramps = torch.stack([rows, columns, rows * 0]).float()
+    drawn = draw(Augmentation(mirror=False), 0, 0, n)
+    cut = patches_by_area([ramps] * n, drawn, (0.08, 1.0), 8)
+    # A ramp tells the sides of the patch that was brought to 8 x 8 pixels: its step, times 8.
+    tall = (cut[:, 0, 5, 0] - cut[:, 0, 2, 0]) / 3 * 8
+    wide = (cut[:, 1, 0, 5] - cut[:, 1, 0, 2]) / 3 * 8
+    share = tall * wide / (h * w)
+    free = share < 0.6  # nothing is cut short there
+    low, middle, high = np.quantile(share[free], [0.01, 0.5, 0.99])
+    assert 0.07 < low < 0.1
+    assert abs(middle - 0.34) < 0.03
+    assert high < 0.6
+    ratio = (wide / tall)[free]
+    assert 0.72 < float(ratio.min()) < 0.78
+    assert 1.29 < float(ratio.max()) < 1.38
+    assert abs(float(ratio.log().mean())) < 0.03
+    assert float(share.max()) > 0.9
+    assert float(cut[:, 1].max()) > w - 3
+    assert float(cut[:, 1].min()) < 2
+
+
+def test_a_patch_of_the_whole_square_image_is_the_image_resized_and_mirrored():
+    stored = images(2, 16, 16)
+    still = torch.full((2, 2), 0.5, dtype=torch.float64)
+    drawn = Draws(still, torch.tensor([False, True]), torch.zeros(2, 3, dtype=torch.float64), still)
+    got = patches_by_area(to_planes(stored, 16, "cpu"), drawn, (1.0, 1.0), 8)
+    wanted = to_planes(stored, 8, "cpu")
+    assert torch.equal(got[0], wanted[0])
+    assert torch.equal(got[1], wanted[1].flip(-1))
 
 
 def test_ten_views_of_an_odd_margin_reach_every_edge():

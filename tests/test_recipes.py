@@ -55,6 +55,15 @@ def test_a_file_holds_only_what_differs_from_the_recipe_it_names(tmp_path):
         ({"seed": -1}, r"--seed -1: give 0 or more"),
         ({"max_minutes": 0}, r"--max_minutes 0.0: give more than 0"),
         ({"schedule": {"events": [{"epooch": 1}]}}, r"epooch"),
+        ({"schedule": {"every": 0}}, r"--schedule.every 0.0: give more than 0"),
+        ({"augmentation": {"pad": -1}}, r"--augmentation.pad -1: give 0 or more"),
+        ({"augmentation": {"scale": [512, 256]}}, r"--augmentation.scale \(512, 256\): give a smaller and a larger"),
+        ({"augmentation": {"scale": [256]}}, r"--augmentation.scale|scale"),
+        (
+            {"augmentation": {"area": [0.0, 1.0]}},
+            r"--augmentation.area \(0.0, 1.0\): give a smaller and a larger share",
+        ),
+        ({"augmentation": {"area": [0.1, 1.0], "scale": [256, 512]}}, r"not both"),
     ],
 )
 def test_a_wrong_field_or_value_is_one_line_that_names_it(values, message):

@@ -7,19 +7,18 @@ Axes are n images, c channels, h and w pixels; values are 0..255, uint8 as store
 Augmented values may leave 0..255: they are not clipped.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from alexnet.draws import generator
-from alexnet.errors import InputError
+from alexnet.planes import Planes, padded, refuse_small, resized, to_planes
 from alexnet.recipe import Augmentation
 
-Planes = Tensor | list[Tensor]  # [n, c, h, w], or n images [c, h, w] of different sizes
 CENTRE = 0.5 - 2**-40  # a hair less than half: an odd margin leaves its larger half right and below
 LAST = 1 - 2**-40  # 1 itself would be one pixel too far
 
@@ -32,11 +31,13 @@ class Draws:
         position: float64 [n, 2] in [0, 1): where the patch lies, from top and left.
         mirror: bool [n].
         colour: float64 [n, 3], standard normal: the coefficients of the colour noise.
+        zoom: float64 [n, 2] in [0, 1): how large the image is made, or how large and how elongated the patch is.
     """
 
     position: Tensor
     mirror: Tensor
     colour: Tensor
+    zoom: Tensor
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def draw(augmentation: Augmentation, seed: int, step: int, n: int) -> Draws:
     position = torch.rand(n, 2, generator=chance, dtype=torch.float64)
     mirror = torch.rand(n, generator=chance) < 0.5
     colour = torch.randn(n, 3, generator=chance, dtype=torch.float64)
+    zoom = torch.rand(n, 2, generator=chance, dtype=torch.float64)
     if augmentation.shared_by > 1:
         first = torch.arange(n) // augmentation.shared_by * augmentation.shared_by
         position, mirror = position[first], mirror[first]
@@ -67,38 +69,7 @@ def draw(augmentation: Augmentation, seed: int, step: int, n: int) -> Draws:
         position = torch.full_like(position, CENTRE)
     if not augmentation.mirror:
         mirror = torch.zeros_like(mirror)
-    return Draws(position, mirror, colour)
-
-
-def to_planes(images: np.ndarray | Sequence[np.ndarray], side: int, device: torch.device | str) -> Planes:
-    """Bring stored images to the device, with the shorter side at `side` pixels.
-
-    Images that are stored at `side` stay uint8. Others are resized here: small sets, which are stored at their
-    own size, are enlarged (bilinear), larger ones shrunk (bilinear, antialiased), and become float32.
-
-    Args:
-        images: uint8 [n, h, w, c], or n arrays [h, w, 3].
-        side: shorter side that the patches are cut from, in pixels.
-        device: where the batch is worked on.
-    """
-    if not isinstance(images, np.ndarray):
-        return [_plane(_tensor(image).to(device), side) for image in images]
-    return _plane(_tensor(images).to(device), side)
-
-
-def _tensor(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.require(image, requirements=["C", "W"]))  # torch warns of arrays it must not write
-
-
-def _plane(image: Tensor, side: int) -> Tensor:
-    plane = image.movedim(-1, -3)
-    h, w = plane.shape[-2:]
-    if min(h, w) == side:
-        return plane
-    size = [max(side, round(h * side / min(h, w))), max(side, round(w * side / min(h, w)))]
-    batch = plane.reshape(-1, *plane.shape[-3:]).float().contiguous()
-    resized = functional.interpolate(batch, size, mode="bilinear", antialias=min(h, w) > side)
-    return resized if plane.dim() == 4 else resized[0]
+    return Draws(position, mirror, colour, zoom)
 
 
 def patches(planes: Planes, position: Tensor, mirror: Tensor, size: int) -> Tensor:
@@ -111,7 +82,7 @@ def patches(planes: Planes, position: Tensor, mirror: Tensor, size: int) -> Tens
     """
     cut = []
     for plane, (down, right), mirrored in zip(planes, position.tolist(), mirror.tolist()):
-        _refuse_small(plane, size)
+        refuse_small(plane, size)
         h, w = plane.shape[-2:]
         top, left = int(down * (h - size + 1)), int(right * (w - size + 1))
         patch = plane[:, top : top + size, left : left + size]
@@ -119,28 +90,37 @@ def patches(planes: Planes, position: Tensor, mirror: Tensor, size: int) -> Tens
     return torch.stack(cut).float().expand(-1, 3, size, size)
 
 
-def padded(planes: Planes, pad: int, mean: Tensor) -> Planes:
-    """Add `pad` pixels on every side, in the mean colour: once it is subtracted, they are zero.
+def drawn_sides(scale: tuple[int, int], zoom: Tensor) -> list[int]:
+    """The shorter side of each image, every whole number from scale[0] to scale[1] alike.
 
-    So a patch of the image's own size reaches `pad` pixels over its edge, as in the training on CIFAR-10 of the
-    ResNet paper (section 4.2: 4 pixels padded on each side, of images whose mean is subtracted).
-
-    Args:
-        planes: the images.
-        pad: 0 gives the images back untouched.
-        mean: float32 [3, 1, 1] or [3, h, w], what the net subtracts; of an image, its mean colour is taken.
-
-    Returns: float32 [n, 3, h + 2 pad, w + 2 pad], or so many images.
+    Source: VGG, section 3.1 (256 to 512 pixels); ResNet, section 3.4 (256 to 480).
     """
-    if pad == 0:
-        return planes
-    if isinstance(planes, list):
-        return [padded(plane[None], pad, mean)[0] for plane in planes]
-    n, _, h, w = planes.shape
-    colour = mean.to(planes.device, torch.float32).mean((1, 2), keepdim=True)
-    out = colour.expand(n, 3, h + 2 * pad, w + 2 * pad).clone()
-    out[:, :, pad : pad + h, pad : pad + w] = planes
-    return out
+    low, high = scale
+    return [low + int(u * (high - low + 1)) for u in zoom[:, 0].tolist()]
+
+
+def patches_by_area(planes: Planes, draws: Draws, area: tuple[float, float], size: int) -> Tensor:
+    """Cut a patch of a drawn share of each image's area and of a drawn shape, and bring it to size x size.
+
+    Source: GoogLeNet, section 6: patches of 8 to 100 % of the area, sides in a ratio between 3/4 and 4/3. The paper
+    does not say how the ratio is drawn; here its logarithm is uniform, so that wide and tall are alike. A side that
+    would be longer than the image's is as long as that one.
+
+    Returns: float32 [n, 3, size, size].
+    """
+    low, high = area
+    cut = []
+    chances = zip(planes, draws.position.tolist(), draws.mirror.tolist(), draws.zoom.tolist())
+    for plane, (down, right), mirrored, (share, shape) in chances:
+        h, w = plane.shape[-2:]
+        covered, ratio = (low + share * (high - low)) * h * w, (4 / 3) ** (2 * shape - 1)
+        tall, wide = (
+            min(side, max(1, round(math.sqrt(p)))) for side, p in ((h, covered / ratio), (w, covered * ratio))
+        )
+        top, left = int(down * (h - tall + 1)), int(right * (w - wide + 1))
+        patch = resized(plane[:, top : top + tall, left : left + wide], size, size)
+        cut.append(patch.flip(-1) if mirrored else patch)
+    return torch.stack(cut).expand(-1, 3, size, size)
 
 
 def add_colour_noise(images: Tensor, axes: ColourAxes, draws: Tensor, kind: str, deviation: float) -> Tensor:
@@ -181,8 +161,12 @@ def training_images(
     device: torch.device | str = "cpu",
 ) -> Tensor:
     """Stored images to a training batch: float32 [n, 3, size, size]."""
-    planes = padded(to_planes(images, side, device), augmentation.pad, axes.mean)
-    cut = patches(planes, draws.position, draws.mirror, size)
+    sides = drawn_sides(augmentation.scale, draws.zoom) if augmentation.scale else side
+    planes = padded(to_planes(images, sides, device), augmentation.pad, axes.mean)
+    if augmentation.area:
+        cut = patches_by_area(planes, draws, augmentation.area, size)
+    else:
+        cut = patches(planes, draws.position, draws.mirror, size)
     return add_colour_noise(cut, axes, draws.colour, augmentation.colour, colour_deviation)
 
 
@@ -210,18 +194,10 @@ def whole_views(planes: Planes, size: int) -> Tensor:
 
     Images of one batch must have one size here; `size` is the smallest side that the net takes.
     """
-    _refuse_small(planes[0], size)
+    refuse_small(planes[0], size)
     whole = torch.stack(list(planes)).float()
     whole = whole.expand(len(planes), 3, *whole.shape[-2:])
     return torch.stack([whole, whole.flip(-1)])
 
 
 VIEWS = {"center": center_view, "ten": ten_views, "dense": whole_views}
-
-
-def _refuse_small(plane: Tensor, size: int) -> None:
-    h, w = plane.shape[-2:]
-    if min(h, w) < size:
-        raise InputError(
-            f"images are stored {w}x{h}, the net takes {size}x{size}: pack again with --stored {size} or more"
-        )

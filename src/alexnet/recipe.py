@@ -38,14 +38,17 @@ class Net:
     """How the net starts and what it subtracts.
 
     Attributes:
-        start: initial weights: the paper's own, or He's normal start (2015), which learns in minutes.
-        mean: subtract the training set's mean image, or its mean per channel.
-        scale: divide by nothing (the paper: inputs of about +-128), or by the training set's deviation.
+        start: initial weights: the paper's own; He's normal start (2015), which learns in minutes; or, for the
+            deeper VGG nets, the paper's own with layers of a trained vgg_a, which `--from` names.
+        mean: subtract the training set's mean image, its mean per channel, or what the fresh net has by itself
+            (LeNet-5: 20, the others nothing).
+        scale: divide by nothing (the paper: inputs of about +-128), by the training set's deviation, or by what
+            the fresh net has by itself (LeNet-5: 200, the others 1).
     """
 
-    start: Literal["paper", "he"] = "paper"
-    mean: Literal["image", "channel"] = "image"
-    scale: Literal["one", "deviation"] = "one"
+    start: Literal["paper", "he", "vgg_a"] = "paper"
+    mean: Literal["image", "channel", "own"] = "image"
+    scale: Literal["one", "deviation", "own"] = "one"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,10 @@ class Augmentation:
     """What is done to training images, each time one is used.
 
     Attributes:
+        scale: shortest and longest shorter side, in pixels, that an image is brought to before the patch is cut,
+            each whole number between them alike; by default always what the tests are cut from.
+        area: smallest and largest share of the image's area that the patch covers, with sides between 3:4 and
+            4:3, before it is brought to the input's size; by default the patch is cut at the input's size.
         pad: pixels added on every side before the patch is cut, in the colour that the net subtracts, so that
             the net sees zeros there; test views are cut from the unpadded image.
         crop: crop at random, or take the centre.
@@ -63,6 +70,8 @@ class Augmentation:
         colour_deviation: standard deviation of the noise's coefficients.
     """
 
+    scale: tuple[int, int] | None = None
+    area: tuple[float, float] | None = None
     pad: int = 0
     crop: bool = True
     mirror: bool | None = None
@@ -125,8 +134,9 @@ class Schedule:
 
     Attributes:
         kind: plateau divides the rate when the validation error stops improving; one_cycle warms up and
-            falls to zero; steps follows `events`; constant does nothing.
-        factor: what plateau divides by.
+            falls to zero; steps follows `events`; decay divides it again and again; constant does nothing.
+        factor: what plateau and decay divide by.
+        every: epochs between two divisions by decay, counted as those of events.
         patience: epochs without a better validation error before plateau divides.
         drops: how often plateau divides; one plateau more ends the run.
         warm_up: share of the run in which one_cycle rises.
@@ -136,8 +146,9 @@ class Schedule:
         early_stop: end after so many epochs without a better validation error.
     """
 
-    kind: Literal["plateau", "one_cycle", "steps", "constant"] = "plateau"
+    kind: Literal["plateau", "one_cycle", "steps", "decay", "constant"] = "plateau"
     factor: float = 10.0
+    every: float = 8.0
     patience: int = 5
     drops: int = 3
     warm_up: float = 0.2

@@ -69,6 +69,18 @@ def test_events_are_scaled_to_the_length_of_the_run(net):
     assert rates.set(30) == pytest.approx(0.001)
 
 
+def test_decay_divides_the_rate_again_and_again_counted_in_published_epochs(net):
+    schedule = Schedule(kind="decay", factor=1 / 0.96, every=8, published_epochs=250)
+    recipe = Recipe(optimiser=Optimiser(rate=0.01, bias_rate=2.0), schedule=schedule)
+    optimiser, rates = rates_of(net, recipe, 250)
+    assert rates.set(7) == pytest.approx(0.01)
+    assert rates.set(8) == pytest.approx(0.0096)
+    assert rates.set(249) == pytest.approx(0.01 * 0.96**31)
+    assert rate_of(optimiser, net.conv3.bias) == pytest.approx(0.02 * 0.96**31)
+    _, short = rates_of(net, recipe, 25, steps=10)
+    assert [short.set(step) for step in (7, 8, 249)] == pytest.approx([0.01, 0.0096, 0.01 * 0.96**31])
+
+
 def test_a_frozen_stage_is_in_no_group_and_gets_no_gradient(net):
     groups = parameter_groups(net, Recipe(), set(), {"conv1", "conv2"})
     assert not any(p is net.conv1.weight for g in groups for p in g["params"])

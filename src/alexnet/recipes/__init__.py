@@ -92,7 +92,7 @@ def recipe_of(parser: ArgumentParser, parsed: Namespace) -> Recipe:
     return recipe
 
 
-def _numbers(recipe: Recipe) -> list[tuple[str, float | None, bool, str]]:
+def _numbers(recipe: Recipe) -> list[tuple[str, Any, bool | None, str]]:
     """Numbers that a type alone does not judge: name, value, whether it makes sense, what would."""
     data, optimiser, schedule = recipe.data, recipe.optimiser, recipe.schedule
     ones = {
@@ -110,6 +110,7 @@ def _numbers(recipe: Recipe) -> list[tuple[str, float | None, bool, str]]:
         "max_minutes": recipe.max_minutes,
         "optimiser.rate": optimiser.rate,
         "schedule.factor": schedule.factor,
+        "schedule.every": schedule.every,
         "data.margin": data.margin,
     }
     zeros = {
@@ -122,8 +123,15 @@ def _numbers(recipe: Recipe) -> list[tuple[str, float | None, bool, str]]:
         "schedule.drops": schedule.drops,
     }
     shares = {"data.test": data.test, "data.validation": data.validation, "schedule.warm_up": schedule.warm_up}
+    scale, area = recipe.augmentation.scale, recipe.augmentation.area
+    pairs = [
+        ("augmentation.scale", scale, scale and 1 <= scale[0] <= scale[1], "a smaller and a larger side in pixels"),
+        ("augmentation.area", area, area and 0 < area[0] <= area[1] <= 1, "a smaller and a larger share, up to 1"),
+        ("augmentation.area", area, not scale, "it or --augmentation.scale, not both"),
+    ]
     below_one = {"optimiser.momentum": optimiser.momentum}
     return [
+        *pairs,
         *((name, value, value is not None and value >= 1, "1 or more") for name, value in ones.items()),
         *((name, value, value is not None and value > 0, "more than 0") for name, value in above.items()),
         *((name, value, value >= 0, "0 or more") for name, value in zeros.items()),

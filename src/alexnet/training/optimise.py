@@ -136,6 +136,9 @@ class Rates:
             return rate
         if schedule.kind == "plateau":
             return rate / schedule.factor**self.drops if schedule.biases_follow or not bias else rate
+        if schedule.kind == "decay":
+            divisions = math.floor(self._published_epoch(step) / schedule.every + 1e-9)
+            return rate / schedule.factor**divisions if schedule.biases_follow or not bias else rate
         if schedule.kind == "one_cycle":
             return rate * one_cycle(step / (self.epochs * self.steps_per_epoch), schedule.warm_up)
         now = own = None
@@ -151,9 +154,11 @@ class Rates:
         return weights if schedule.biases_follow or not bias or frozen else rate
 
     def _past_events(self, step: int) -> list[Any]:
-        schedule = self.recipe.schedule
-        now = step / self.steps_per_epoch * schedule.published_epochs / self.epochs
+        schedule, now = self.recipe.schedule, self._published_epoch(step)
         return [event for event in schedule.events if event.epoch <= now + 1e-9] if schedule.kind == "steps" else []
+
+    def _published_epoch(self, step: int) -> float:
+        return step / self.steps_per_epoch * self.recipe.schedule.published_epochs / self.epochs
 
     def _keep_velocity(self, group: dict[str, Any], rate: float) -> None:
         scale = group["lr"] / rate if rate > 0 else 0.0
