@@ -7,13 +7,14 @@ from functools import cache, partial
 import torch
 
 from alexnet.errors import InputError
-from alexnet.models import resnet
+from alexnet.models import googlenet, resnet, vgg
 from alexnet.models.alexnet import VARIANTS, Variant, build_variant
 from alexnet.models.classifier import Classifier, SideClassifier, as_convolutions, from_convolutions
 from alexnet.models.dropout import Dropout, begin_step
 from alexnet.models.initial import Start
 
 __all__ = [
+    "ALIASES",
     "MODELS",
     "VARIANTS",
     "Classifier",
@@ -26,6 +27,7 @@ __all__ = [
     "build",
     "build_variant",
     "from_convolutions",
+    "model",
     "names",
     "parameters",
 ]
@@ -58,6 +60,8 @@ _PAPER = "Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convo
 _CAFFE = "Jia and others: Caffe"
 _WEIRD = "Krizhevsky: One weird trick for parallelizing convolutional neural networks"
 _RESIDUAL = "He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition"
+_VGG = "Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition"
+_GOOGLENET = "Szegedy and others: Going Deeper with Convolutions"
 
 
 def _model(name: str, paper: str, year: int, note: str) -> Model:
@@ -71,6 +75,16 @@ def _resnet(name: str, note: str) -> Model:
     return Model(name, _RESIDUAL, 2015, note, variant.size, partial(resnet.build_variant, variant), small)
 
 
+def _vgg(name: str, note: str) -> Model:
+    variant = vgg.VARIANTS[name]
+    return Model(name, _VGG, 2014, note, variant.size, partial(vgg.build_variant, variant), 32)
+
+
+def _googlenet(name: str, note: str) -> Model:
+    variant = googlenet.VARIANTS[name]
+    return Model(name, _GOOGLENET, 2014, note, 224, partial(googlenet.build_variant, variant), 64)
+
+
 MODELS: dict[str, Model] = {
     "alexnet": _model("alexnet", _PAPER, 2012, "the paper as printed, two towers"),
     "alexnet_2012": _model("alexnet_2012", _PAPER, 2012, "the published source, unlike the paper in places"),
@@ -79,6 +93,20 @@ MODELS: dict[str, Model] = {
     "caffe_alexnet": _model("caffe_alexnet", _CAFFE, 2014, "Caffe's replica: 227 pixels, biases 0.1, k 1"),
     "caffenet": _model("caffenet", _CAFFE, 2014, "Caffe's reference net: pools before it normalises"),
     "alexnet_2014": _model("alexnet_2014", _WEIRD, 2014, "torchvision's alexnet: one column, no LRN"),
+    "vgg_a": _vgg("vgg_a", "column A, 11 layers; vgg11"),
+    "vgg_a_lrn": _vgg("vgg_a_lrn", "column A-LRN, 11 layers and response normalisation"),
+    "vgg_b": _vgg("vgg_b", "column B, 13 layers; vgg13"),
+    "vgg_c": _vgg("vgg_c", "column C, 16 layers, three of them 1x1"),
+    "vgg_d": _vgg("vgg_d", "column D, 16 layers; vgg16"),
+    "vgg_e": _vgg("vgg_e", "column E, 19 layers; vgg19"),
+    "vgg_a_bn": _vgg("vgg_a_bn", "A with batch normalisation; vgg11_bn"),
+    "vgg_b_bn": _vgg("vgg_b_bn", "B with batch normalisation; vgg13_bn"),
+    "vgg_d_bn": _vgg("vgg_d_bn", "D with batch normalisation; vgg16_bn"),
+    "vgg_e_bn": _vgg("vgg_e_bn", "E with batch normalisation; vgg19_bn"),
+    "vgg_cifar": _vgg("vgg_cifar", "ours: A's convolutions for small images, 512 hidden units"),
+    "googlenet": _googlenet("googlenet", "the paper as printed, two side classifiers"),
+    "googlenet_bn": _googlenet("googlenet_bn", "with batch normalisation, without LRN"),
+    "googlenet_torchvision": _googlenet("googlenet_torchvision", "torchvision's: batch norm, 3x3 in place of 5x5"),
     "plain18": _resnet("plain18", "the paper's 18 layers without shortcuts"),
     "plain34": _resnet("plain34", "the paper's 34 layers without shortcuts"),
     "resnet18": _resnet("resnet18", "projections where maps change"),
@@ -96,17 +124,32 @@ MODELS: dict[str, Model] = {
     "resnet110_cifar": _resnet("resnet110_cifar", "for small images, three stages of 18 blocks"),
 }
 
+# Other names, by which these nets are better known -> ours.
+ALIASES: dict[str, str] = dict(vgg.ALIASES)
+
 
 def names() -> list[str]:
-    """Every name that `build` takes."""
+    """The nets' own names; `build` takes `ALIASES` too."""
     return list(MODELS)
+
+
+def model(name: str) -> Model:
+    """The net of a name or of an alias.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    own = ALIASES.get(name, name)
+    if own not in MODELS:
+        raise InputError(f"there is no model {name!r}; choose one of {', '.join(MODELS)}")
+    return MODELS[own]
 
 
 def build(name: str, classes: int = 1000, size: int | None = None, start: Start = "paper") -> Classifier:
     """Build a net with fresh weights, drawn from torch's global generator.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`, or an alias.
         classes: number of scores, at least 2.
         size: side of the input in pixels that the fully-connected layers are built for; by default that of
             the publication (224, Caffe's 227).
@@ -115,9 +158,7 @@ def build(name: str, classes: int = 1000, size: int | None = None, start: Start 
     Raises:
         InputError: an unknown name, fewer than two classes, or too small a size.
     """
-    if name not in MODELS:
-        raise InputError(f"there is no model {name!r}; choose one of {', '.join(MODELS)}")
-    return MODELS[name].builder(classes, size, start)
+    return model(name).builder(classes, size, start)
 
 
 @cache
