@@ -1,6 +1,6 @@
 """Test errors of whole runs by the command line; writes results/NAME.json.
 
-Run: python benchmarks/errors.py digits|fashion_mnist [--out RUN [--commit COMMIT]]
+Run: python benchmarks/errors.py NAME [--out RUN [--commit COMMIT]]; the names are those of COMMANDS
 Fashion-MNIST is Debian's package dataset-fashion-mnist, a folder of IDX files.
 """
 
@@ -13,11 +13,17 @@ from pathlib import Path
 
 import measured
 
+FASHION = ("train", "/usr/share/datasets/fashion-mnist")
+SHIFTED = ("--data.margin", "1", "--augmentation.pad", "2", "--augmentation.colour", "off")
 COMMANDS = {
     "digits": ["train", "digits"],
     "fashion_mnist": [
-        *("train", "/usr/share/datasets/fashion-mnist", "--epochs", "6", "--data.margin", "1.06"),
+        *(*FASHION, "--epochs", "6", "--data.margin", "1.06"),
         *("--optimiser.batch", "64", "--optimiser.rate", "0.05", "--augmentation.colour", "off"),
+    ],
+    "fashion_mnist_resnet20": [
+        *(*FASHION, "--model", "resnet20_cifar", "--size", "28", *SHIFTED, "--epochs", "10"),
+        *("--optimiser.batch", "128", "--optimiser.rate", "0.1", "--optimiser.precision", "bfloat16"),
     ],
 }
 

@@ -1,4 +1,4 @@
-"""Writes the tables of the README, in both languages, from the files in results/.
+"""Writes the tables of the README, in both languages, and of docs/family.md from the files in results/.
 
 Run: python benchmarks/tables.py [--check]
 A table stands between <!-- table NAME --> and <!-- end --> and is replaced whole; --check fails when it would change.
@@ -12,23 +12,37 @@ from typing import Any
 
 from measured import RESULTS, ROOT
 
-WORDS = {
-    "README.md": {
-        "errors": "| images | command | images seen | training | test error | 95 % interval | nearest by pixels |",
-        "names": {"digits": "handwritten digits, 8x8", "fashion_mnist": "Fashion-MNIST, 28x28"},
-        "photographs": "patches of nine photographs, 224x224",
-        "norm": "| normalised | threads | ours | torch's | ratio |",
-        "shape": "{} x {} x {} x {}",
-        "seconds": "{:.0f} s",
-    },
-    "README.zh.md": {
-        "errors": "| 图像 | 命令 | 见过的图像 | 训练时间 | 测试错误率 | 95 % 区间 | 像素最近邻 |",
-        "names": {"digits": "手写数字，8x8", "fashion_mnist": "Fashion-MNIST，28x28"},
-        "photographs": "九张照片的小块，224x224",
-        "norm": "| 归一化的张量 | 线程 | 本程序 | torch 的 | 倍数 |",
-        "shape": "{} x {} x {} x {}",
-        "seconds": "{:.0f} 秒",
-    },
+# One run a family, the oldest paper first: name of the results file.
+FAMILIES = (
+    "fashion_mnist_lenet5",
+    "fashion_mnist",
+    "fashion_mnist_nin",
+    "fashion_mnist_vgg",
+    "fashion_mnist_googlenet",
+    "fashion_mnist_resnet20",
+)
+ENGLISH = {
+    "errors": "| images | command | images seen | training | test error | 95 % interval | nearest by pixels |",
+    "names": {"digits": "handwritten digits, 8x8", "fashion_mnist": "Fashion-MNIST, 28x28"},
+    "photographs": "patches of nine photographs, 224x224",
+    "family": "| net | parameters | images seen | training | test error | 95 % interval | command |",
+    "norm": "| normalised | threads | ours | torch's | ratio |",
+    "shape": "{} x {} x {} x {}",
+    "seconds": "{:.0f} s",
+}
+CHINESE = {
+    "errors": "| 图像 | 命令 | 见过的图像 | 训练时间 | 测试错误率 | 95 % 区间 | 像素最近邻 |",
+    "names": {"digits": "手写数字，8x8", "fashion_mnist": "Fashion-MNIST，28x28"},
+    "photographs": "九张照片的小块，224x224",
+    "family": "| 网络 | 参数 | 见过的图像 | 训练时间 | 测试错误率 | 95 % 区间 | 命令 |",
+    "norm": "| 归一化的张量 | 线程 | 本程序 | torch 的 | 倍数 |",
+    "shape": "{} x {} x {} x {}",
+    "seconds": "{:.0f} 秒",
+}
+PAGES = {
+    "README.md": (ENGLISH, ("errors", "family", "norm")),
+    "README.zh.md": (CHINESE, ("errors", "family", "norm")),
+    "docs/family.md": (ENGLISH, ("family",)),
 }
 
 
@@ -37,10 +51,12 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="change nothing, fail when a table is stale")
     check = parser.parse_args().check
     stale = []
-    for name, words in WORDS.items():
+    rows = {"errors": errors, "family": family, "norm": norm}
+    for name, (words, tables) in PAGES.items():
         path = ROOT / name
-        before = path.read_text(encoding="utf-8")
-        after = filled(filled(before, "errors", errors(words)), "norm", norm(words))
+        before = after = path.read_text(encoding="utf-8")
+        for table in tables:
+            after = filled(after, table, rows[table](words))
         if after != before:
             stale.append(name)
             if not check:
@@ -60,7 +76,7 @@ def filled(text: str, table: str, rows: list[str]) -> str:
 def errors(words: dict[str, Any]) -> list[str]:
     """One row a run."""
     rows = [words["errors"], "|---|---|---:|---:|---:|---|---:|"]
-    for name in ("digits", "fashion_mnist", "photographs"):
+    for name in ("digits", "photographs"):
         found = result(name)
         if found is None:
             continue
@@ -70,6 +86,23 @@ def errors(words: dict[str, Any]) -> list[str]:
             f"| {words['names'].get(name, words['photographs'])} | `{found['command']}` | {found['images_seen']:,} "
             f"| {words['seconds'].format(found['training_seconds'])} | **{test['top1_error']:.1%}** "
             f"| {low:.1%} – {high:.1%} (n = {test['images']:,}) | {nearest:.1%} |"
+        )
+    return rows
+
+
+def family(words: dict[str, Any]) -> list[str]:
+    """One row a net, all on Fashion-MNIST."""
+    rows = [words["family"], "|---|---:|---:|---:|---:|---|---|"]
+    for name in FAMILIES:
+        found = result(name)
+        if found is None:
+            continue
+        test = found["test"]
+        low, high = test["interval"]
+        rows.append(
+            f"| `{found['model']}` | {found['parameters']:,} | {found['images_seen']:,} "
+            f"| {words['seconds'].format(found['training_seconds'])} | **{test['top1_error']:.1%}** "
+            f"| {low:.1%} – {high:.1%} | `{found['command']}` |"
         )
     return rows
 
