@@ -51,6 +51,8 @@ def he(net: Classifier) -> None:
     The last layer, and that of each side classifier, gets a deviation of 0.01: the first scores are small and the
     first loss is about ln(classes).
     """
+    if net.mean.is_meta:
+        return  # shapes alone: there is nothing to draw, and torch takes seconds over it in the deep nets
     last = {id(net.stages[net.classifier_stage]), *(id(side.last) for side in net.sides.values())}
     for layer in net.modules():
         if isinstance(layer, Conv | FullyConnected):
