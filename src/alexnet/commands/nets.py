@@ -27,7 +27,7 @@ def summary(arguments: list[str]) -> int:
     parser = Parser("summary", "Show a net layer by layer: output, parameters, multiply-adds, receptive field.")
     parser.add_argument("model", help="a name that `alexnet models` lists")
     parser.add_argument("--size", type=int, help="side of the input in pixels (default: the publication's)")
-    parser.add_argument("--classes", type=int, default=1000, help="number of classes (default 1000)")
+    parser.add_argument("--classes", type=int, help="number of classes (default: the publication's)")
     json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     import torch

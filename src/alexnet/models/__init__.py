@@ -12,6 +12,7 @@ from alexnet.models.alexnet import VARIANTS, Variant, build_variant
 from alexnet.models.classifier import Classifier, SideClassifier, as_convolutions, from_convolutions
 from alexnet.models.dropout import Dropout, begin_step
 from alexnet.models.initial import Start
+from alexnet.models.lenet import build_lenet5
 
 __all__ = [
     "ALIASES",
@@ -45,6 +46,7 @@ class Model:
         size: side in pixels of the input it was published with.
         builder: gives the net for classes, size and start.
         small: side in pixels that it is built for by default when images have at most 64 pixels a side.
+        classes: number of scores that it was published with.
     """
 
     name: str
@@ -54,8 +56,10 @@ class Model:
     size: int
     builder: Callable[[int, int | None, Start], Classifier]
     small: int = 67  # AlexNet's maps are 15, 7, 3 and 1 wide there
+    classes: int = 1000
 
 
+_LENET = "LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition"
 _PAPER = "Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural Networks"
 _CAFFE = "Jia and others: Caffe"
 _WEIRD = "Krizhevsky: One weird trick for parallelizing convolutional neural networks"
@@ -67,6 +71,10 @@ _GOOGLENET = "Szegedy and others: Going Deeper with Convolutions"
 def _model(name: str, paper: str, year: int, note: str) -> Model:
     variant = VARIANTS[name]
     return Model(name, paper, year, note, variant.size, partial(build_variant, variant))
+
+
+def _lenet(name: str, note: str) -> Model:
+    return Model(name, _LENET, 1998, note, 32, partial(build_lenet5, name), small=32, classes=10)
 
 
 def _resnet(name: str, note: str) -> Model:
@@ -93,6 +101,9 @@ MODELS: dict[str, Model] = {
     "caffe_alexnet": _model("caffe_alexnet", _CAFFE, 2014, "Caffe's replica: 227 pixels, biases 0.1, k 1"),
     "caffenet": _model("caffenet", _CAFFE, 2014, "Caffe's reference net: pools before it normalises"),
     "alexnet_2014": _model("alexnet_2014", _WEIRD, 2014, "torchvision's alexnet: one column, no LRN"),
+    "lenet5": _lenet("lenet5", "compares with drawings; loss (9)"),
+    "lenet5_mse": _lenet("lenet5_mse", "compares with drawings; loss (8)"),
+    "lenet5_softmax": _lenet("lenet5_softmax", "the tutorials': full c3, mean pooling, softmax"),
     "vgg_a": _vgg("vgg_a", "column A, 11 layers; vgg11"),
     "vgg_a_lrn": _vgg("vgg_a_lrn", "column A-LRN, 11 layers and response normalisation"),
     "vgg_b": _vgg("vgg_b", "column B, 13 layers; vgg13"),
@@ -145,12 +156,12 @@ def model(name: str) -> Model:
     return MODELS[own]
 
 
-def build(name: str, classes: int = 1000, size: int | None = None, start: Start = "paper") -> Classifier:
+def build(name: str, classes: int | None = None, size: int | None = None, start: Start = "paper") -> Classifier:
     """Build a net with fresh weights, drawn from torch's global generator.
 
     Args:
         name: one of `names()`, or an alias.
-        classes: number of scores, at least 2.
+        classes: number of scores, at least 2; by default that of the publication.
         size: side of the input in pixels that the fully-connected layers are built for; by default that of
             the publication (224, Caffe's 227).
         start: "paper": the publication's own initial weights; "he": He's normal start, biases 0.
@@ -158,12 +169,13 @@ def build(name: str, classes: int = 1000, size: int | None = None, start: Start 
     Raises:
         InputError: an unknown name, fewer than two classes, or too small a size.
     """
-    return model(name).builder(classes, size, start)
+    chosen = model(name)
+    return chosen.builder(chosen.classes if classes is None else classes, size, start)
 
 
 @cache
-def parameters(name: str, classes: int = 1000) -> int:
-    """Number of trainable parameters at the published size, counted without making them."""
+def parameters(name: str, classes: int | None = None) -> int:
+    """Number of trainable parameters at the published size and, by default, classes, counted without making them."""
     with torch.device("meta"):
         net = build(name, classes)
     return sum(p.numel() for p in net.parameters())

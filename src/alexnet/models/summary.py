@@ -7,6 +7,7 @@ that one unit depends on, the padding's zeros included; a step is the distance i
 neighbours.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -147,10 +148,13 @@ def _output(stage: nn.Module, x: Tensor) -> tuple[Tensor, int]:
     counted: list[int] = []
 
     def count(layer: nn.Module, _: object, y: Tensor) -> None:
-        assert isinstance(layer, nn.Conv2d | nn.Linear)
-        counted.append(layer.weight[0].numel() * y.shape[1:].numel())
+        own: Callable[[Tensor], int] | None = getattr(layer, "multiply_adds", None)
+        if own is not None:  # a layer that lacks some of the weights of a dense one
+            counted.append(own(y))
+        elif isinstance(layer, nn.Conv2d | nn.Linear):
+            counted.append(layer.weight[0].numel() * y.shape[1:].numel())
 
-    hooks = [m.register_forward_hook(count) for m in stage.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    hooks = [m.register_forward_hook(count) for m in stage.modules()]
     training = stage.training
     try:
         with torch.no_grad():
