@@ -7,7 +7,7 @@ from collections.abc import Callable
 from alexnet.commands.data import cache, check, pack
 from alexnet.commands.nets import compare, models, summary
 from alexnet.commands.pictures import report
-from alexnet.commands.testing import evaluate, predict
+from alexnet.commands.testing import ensemble, evaluate, predict, probe
 from alexnet.commands.training import train
 from alexnet.errors import InputError, JobFailed
 from alexnet.options import did_you_mean
@@ -17,6 +17,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "probe": probe,
+    "ensemble": ensemble,
     "report": report,
     "check": check,
     "pack": pack,

@@ -1,4 +1,4 @@
-"""The commands that ask a trained net: evaluate, predict."""
+"""The commands that ask trained nets: evaluate, predict, probe, ensemble."""
 
 from pathlib import Path
 
@@ -54,3 +54,47 @@ def predict(arguments: list[str]) -> int:
             best = ", ".join(f"{p['label']} {p['probability']:.1%}" for p in row["predictions"])
             print(f"{row['image']}: {best if row['accepted'] else f'{NONE_OF_THESE} (nearest: {best})'}")
     return 0 if any("predictions" in row for row in rows) else 1
+
+
+def probe(arguments: list[str]) -> int:
+    """Measure how much a linear classifier reads off a stage."""
+    parser = Parser("probe", "Fit a linear classifier on a stage of RUN's net, and measure it on the test part.")
+    parser.add_argument("run", help="a run's folder, or a .safetensors file")
+    parser.add_argument("source", nargs="?", help="other images: transfer (default: those RUN was trained on)")
+    parser.add_argument("--stage", help="stages, with commas between (default: the one before the classifier)")
+    parser.add_argument("--root", type=Path, help="where named sets are kept")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    json_option(parser)
+    asked = parser.parse_intermixed_args(arguments)
+    from alexnet.evaluation.probe import as_text, probe
+
+    stages = [name.strip() for name in asked.stage.split(",")] if asked.stage else []
+    result = probe(asked.run, asked.source, stages, asked.root, asked.device)
+    if asked.json:
+        return print_json(result)
+    print(as_text(result))
+    return 0
+
+
+def ensemble(arguments: list[str]) -> int:
+    """Average what several nets answer, and measure each and the average."""
+    parser = Parser("ensemble", "Average the softmax outputs of several RUNs on the same images; measure all.")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="runs' folders, or .safetensors files: two or more")
+    parser.add_argument("--source", help="other images (default: the first run's own test part)")
+    parser.add_argument("--views", choices=("center", "ten", "dense"), help="default: what each recipe says")
+    parser.add_argument("--split", choices=("train", "val", "test"), help="default test")
+    parser.add_argument("--allow-seen", action="store_true", help="also images that one of the nets was trained on")
+    parser.add_argument("--root", type=Path, help="where named sets are kept")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--csv", type=Path, help="write the table to this file")
+    json_option(parser)
+    asked = parser.parse_intermixed_args(arguments)
+    from alexnet.evaluation.ensemble import as_text, ensemble, write_table
+
+    result = ensemble(asked.runs, asked.source, asked.views, asked.split, asked.root, asked.device, asked.allow_seen)
+    if asked.csv:
+        write_table(asked.csv, result)
+    if asked.json:
+        return print_json(result)
+    print(as_text(result))
+    return 0
