@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from alexnet.commands.data import cache, check, pack
 from alexnet.commands.nets import compare, models, summary
-from alexnet.commands.pictures import report
+from alexnet.commands.pictures import report, show
 from alexnet.commands.testing import ensemble, evaluate, predict, probe
 from alexnet.commands.training import train
 from alexnet.errors import InputError, JobFailed
@@ -20,6 +20,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "probe": probe,
     "ensemble": ensemble,
     "report": report,
+    "show": show,
     "check": check,
     "pack": pack,
     "cache": cache,
