@@ -7,7 +7,7 @@ from functools import cache, partial
 import torch
 
 from alexnet.errors import InputError
-from alexnet.models import googlenet, resnet, vgg
+from alexnet.models import googlenet, nin, resnet, vgg
 from alexnet.models.alexnet import VARIANTS, Variant, build_variant
 from alexnet.models.classifier import Classifier, SideClassifier, as_convolutions, from_convolutions
 from alexnet.models.dropout import Dropout, begin_step
@@ -60,6 +60,7 @@ class Model:
 
 
 _LENET = "LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition"
+_NIN = "Lin, Chen, Yan: Network In Network"
 _PAPER = "Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural Networks"
 _CAFFE = "Jia and others: Caffe"
 _WEIRD = "Krizhevsky: One weird trick for parallelizing convolutional neural networks"
@@ -75,6 +76,11 @@ def _model(name: str, paper: str, year: int, note: str) -> Model:
 
 def _lenet(name: str, note: str) -> Model:
     return Model(name, _LENET, 1998, note, 32, partial(build_lenet5, name), small=32, classes=10)
+
+
+def _nin(name: str, note: str, small: int, classes: int = 10) -> Model:
+    variant = nin.VARIANTS[name]
+    return Model(name, _NIN, 2014, note, variant.size, partial(nin.build_variant, variant), small, classes)
 
 
 def _resnet(name: str, note: str) -> Model:
@@ -104,6 +110,9 @@ MODELS: dict[str, Model] = {
     "lenet5": _lenet("lenet5", "compares with drawings; loss (9)"),
     "lenet5_mse": _lenet("lenet5_mse", "compares with drawings; loss (8)"),
     "lenet5_softmax": _lenet("lenet5_softmax", "the tutorials': full c3, mean pooling, softmax"),
+    "nin": _nin("nin", "the author's release for Caffe", 67, 1000),
+    "nin_cifar": _nin("nin_cifar", "for CIFAR, 32 pixels", 32),
+    "nin_mnist": _nin("nin_mnist", "for MNIST, 28 pixels, grey", 28),
     "vgg_a": _vgg("vgg_a", "column A, 11 layers; vgg11"),
     "vgg_a_lrn": _vgg("vgg_a_lrn", "column A-LRN, 11 layers and response normalisation"),
     "vgg_b": _vgg("vgg_b", "column B, 13 layers; vgg13"),

@@ -34,6 +34,7 @@ from alexnet.errors import InputError
 from alexnet.models.bitmaps import CHARACTERS, HEIGHT, WIDTH, bitmaps
 from alexnet.models.blocks import Conv, FullyConnected
 from alexnet.models.classifier import Classifier
+from alexnet.models.grey import GreyClassifier
 from alexnet.models.initial import Start, checked
 
 Criterion = Literal["discriminative", "squared"]
@@ -176,14 +177,6 @@ class Nearness(nn.Module):
         return -(x.unsqueeze(1) - drawn).square().sum(2)
 
 
-class GreyClassifier(Classifier):
-    """A classifier whose first stage reads one grey map: the mean of the three channels after preprocessing."""
-
-    def preprocess(self, images: Tensor) -> Tensor:
-        """RGB [n 3 h w] in 0..255 to [n 1 h w]."""
-        return super().preprocess(images).mean(1, keepdim=True)
-
-
 class LeNet5(GreyClassifier):
     """LeNet-5 with the paper's output and one of its two losses.
 
@@ -244,7 +237,7 @@ def build_lenet5(name: str, classes: int = 10, size: int | None = None, start: S
     else:
         net = GreyClassifier(name, _softmax_stages(classes), size, SIZE, classes, classifier_stage="output")
     net.set_preprocessing(torch.full((3,), MEAN), SCALE)
-    initialise(net)
+    initialise(net, start)
     return net
 
 
@@ -291,25 +284,42 @@ def _count_connections(net: Classifier) -> None:
 
 
 @torch.no_grad()
-def initialise(net: Classifier) -> None:
-    """Draw weights and biases: uniform within 2.4 / fan-in on both sides, the fan-in that of each unit (appendix A).
+def initialise(net: Classifier, start: Start) -> None:
+    """Draw weights.
 
-    That is 25 in c1; 75, 100 or 150 in c3; 4 in the sub-samplings. Both starts are the same.
+    "paper": weights and biases uniform within 2.4 / fan-in on both sides, the fan-in that of each unit: 25 in c1;
+    75, 100 or 150 in c3; 4 in the sub-samplings (appendix A). "he": what He's start is to ReLU, for units that
+    squash: normal with variance 1 / fan-in, biases 0, coefficients of the sub-samplings 0.5.
     """
     for stage in net.stages.values():
         if isinstance(stage, TableConv):
             fans = [stage.kernel**2 * len(seen) for seen in stage.table]
-            _draw(stage.bias, fans)
-            _draw(stage.weight, [fan for fan, seen in zip(fans, stage.table, strict=True) for _ in seen])
+            _draw(stage.weight, [fan for fan, seen in zip(fans, stage.table, strict=True) for _ in seen], start)
+            _draw_bias(stage.bias, fans, start)
         elif isinstance(stage, SubSampling):
-            for parameter in stage.parameters():
-                _draw(parameter, [4])
+            if start == "he":
+                stage.coefficient.fill_(0.5)
+            else:
+                _draw(stage.coefficient, [4], start)
+            _draw_bias(stage.bias, [4], start)
         elif isinstance(stage, Conv | FullyConnected):
-            for parameter in stage.parameters():
-                _draw(parameter, [stage.weight[0].numel()])
+            assert stage.bias is not None
+            fan = stage.weight[0].numel()
+            _draw(stage.weight, [fan], start)
+            _draw_bias(stage.bias, [fan], start)
 
 
-def _draw(values: Tensor, fans: list[int]) -> None:
-    """Fill [units ...] with numbers as large as the fan-in of each unit, or of all, says."""
-    bounds = torch.tensor([2.4 / fan for fan in fans]).view(-1, *[1] * (values.dim() - 1))
-    values.uniform_(-1, 1).mul_(bounds)
+def _draw(values: Tensor, fans: list[int], start: Start) -> None:
+    """Fill [units ...] with numbers as large as the fan-in of each unit, or of all, allows."""
+    fan = torch.tensor(fans, dtype=values.dtype).view(-1, *[1] * (values.dim() - 1))
+    if start == "he":
+        values.normal_().div_(fan.sqrt())
+    else:
+        values.uniform_(-2.4, 2.4).div_(fan)
+
+
+def _draw_bias(bias: Tensor, fans: list[int], start: Start) -> None:
+    if start == "he":
+        bias.zero_()
+    else:
+        _draw(bias, fans, start)
