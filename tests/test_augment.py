@@ -176,7 +176,7 @@ def test_padding_photographs_of_different_shapes_takes_the_mean_images_colour():
 
 
 def test_every_shorter_side_between_the_two_is_equally_likely():
-    sides = drawn_sides((256, 259), draw(Augmentation(), 0, 0, 4000).zoom)
+    sides = drawn_sides((256 / 224, 259 / 224), 224, draw(Augmentation(), 0, 0, 4000).zoom)
     counts = torch.bincount(torch.tensor(sides))
     assert len(counts) == 260
     assert counts[:256].sum() == 0
@@ -184,11 +184,11 @@ def test_every_shorter_side_between_the_two_is_equally_likely():
 
 
 def test_a_patch_of_a_scaled_image_is_cut_from_the_image_at_that_side():
-    wanted = Augmentation(scale=(12, 30), mirror=True, colour="off")
+    wanted = Augmentation(scale=(1, 2.5), mirror=True, colour="off")
     stored = [images(1, 30, 45)[0], images(1, 40, 30, seed=1)[0], images(1, 30, 30, seed=2)[0]]
     drawn = draw(wanted, 4, 0, 3)
     got = training_images(stored, drawn, wanted, axes(), 30, 12, 0.0)
-    sides = drawn_sides((12, 30), drawn.zoom)
+    sides = drawn_sides((1, 2.5), 12, drawn.zoom)
     assert len(set(sides)) == 3
     for i in range(3):
         plane = to_planes([stored[i]], sides[i], "cpu")

@@ -90,12 +90,12 @@ def patches(planes: Planes, position: Tensor, mirror: Tensor, size: int) -> Tens
     return torch.stack(cut).float().expand(-1, 3, size, size)
 
 
-def drawn_sides(scale: tuple[int, int], zoom: Tensor) -> list[int]:
-    """The shorter side of each image, every whole number from scale[0] to scale[1] alike.
+def drawn_sides(scale: tuple[float, float], size: int, zoom: Tensor) -> list[int]:
+    """The shorter side of each image, in pixels: every whole number between scale[0] and scale[1] times `size` alike.
 
-    Source: VGG, section 3.1 (256 to 512 pixels); ResNet, section 3.4 (256 to 480).
+    Source: VGG, section 3.1 (256 to 512 pixels for an input of 224); ResNet, section 3.4 (256 to 480).
     """
-    low, high = scale
+    low, high = (round(multiple * size) for multiple in scale)
     return [low + int(u * (high - low + 1)) for u in zoom[:, 0].tolist()]
 
 
@@ -161,7 +161,7 @@ def training_images(
     device: torch.device | str = "cpu",
 ) -> Tensor:
     """Stored images to a training batch: float32 [n, 3, size, size]."""
-    sides = drawn_sides(augmentation.scale, draws.zoom) if augmentation.scale else side
+    sides = drawn_sides(augmentation.scale, size, draws.zoom) if augmentation.scale else side
     planes = padded(to_planes(images, sides, device), augmentation.pad, axes.mean)
     if augmentation.area:
         cut = patches_by_area(planes, draws, augmentation.area, size)

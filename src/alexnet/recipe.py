@@ -56,8 +56,8 @@ class Augmentation:
     """What is done to training images, each time one is used.
 
     Attributes:
-        scale: shortest and longest shorter side, in pixels, that an image is brought to before the patch is cut,
-            each whole number between them alike; by default always what the tests are cut from.
+        scale: least and greatest shorter side that an image is brought to before the patch is cut, as multiples of
+            the input's side, all between them alike; by default always what tests are cut from.
         area: smallest and largest share of the image's area that the patch covers, with sides between 3:4 and
             4:3, before it is brought to the input's size; by default the patch is cut at the input's size.
         pad: pixels added on every side before the patch is cut, in the colour that the net subtracts, so that
@@ -70,7 +70,7 @@ class Augmentation:
         colour_deviation: standard deviation of the noise's coefficients.
     """
 
-    scale: tuple[int, int] | None = None
+    scale: tuple[float, float] | None = None
     area: tuple[float, float] | None = None
     pad: int = 0
     crop: bool = True

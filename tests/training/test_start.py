@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from alexnet.checkpoint import load_weights, weights_file
 from alexnet.data import Source, open_source
 from alexnet.errors import InputError
 from alexnet.evaluation.evaluate import trained_on
-from alexnet.recipe import Data, Recipe
+from alexnet.models import MODELS, vgg
+from alexnet.recipe import Augmentation, Data, Net, Recipe, Schedule
 from alexnet.recipes import RECIPES
 from alexnet.training.loop import fit
 from alexnet.training.start import decide, resume, start
@@ -118,7 +120,8 @@ def test_a_size_that_does_not_fit_into_what_is_stored_is_refused_before_anything
 
 def test_small_images_keep_their_size_in_the_pack_whatever_the_recipe(tiny, cache, tmp_path):
     for name, recipe in RECIPES.items():
-        run = start("digits", replace(recipe, model=tiny, size=67), out=tmp_path / name, device="cpu")
+        thin = replace(recipe, model=tiny, size=67, net=Net(), schedule=Schedule(kind="constant"))
+        run = start("digits", thin, out=tmp_path / name, device="cpu")
         assert run.packed.shape == (8, 8, 1), name
 
 
@@ -156,3 +159,125 @@ def test_what_equal_numbers_depend_on_is_compared(tiny, cache, tmp_path, capsys)
     (tmp_path / "run" / "run.json").write_text(json.dumps(about))
     resume(tmp_path / "run")
     assert "begun with torch 1.0" in capsys.readouterr().err
+
+
+def test_photographs_are_stored_at_the_greatest_scale_that_patches_are_cut_from(tiny, cache, tmp_path):
+    recipe = replace(RECIPES["resnet"], model=tiny, size=67, epochs=1)
+    run = start(photos(200), recipe, out=tmp_path / "a", device="cpu")
+    assert (run.side, run.packed.stored) == (77, 144)
+    assert run.net.mean.shape == (3, 67, 67)
+
+
+@pytest.mark.parametrize("name", ["vgg_d", "vgg16"])
+def test_an_alias_trains_the_net_that_it_names(name, thin_vgg, cache, tmp_path):
+    run = start("digits", replace(RECIPES["practical"], model=name), out=tmp_path / "a", device="cpu")
+    assert (run.recipe.model, run.net.name, run.size) == ("vgg_d", "vgg_d", 32)
+
+
+def test_a_net_may_keep_the_preprocessing_that_it_came_with(cache, tmp_path):
+    own = replace(RECIPES["practical"], model="lenet5", net=Net(start="paper", mean="own", scale="own"))
+    net = start("digits", own, out=tmp_path / "a", device="cpu").net
+    assert (net.mean.flatten().tolist(), float(net.scale)) == ([20.0] * 3, 200.0)
+    mixed = replace(own, net=Net(start="paper", mean="channel", scale="own"))
+    net = start("digits", mixed, out=tmp_path / "b", device="cpu").net
+    assert float(net.scale) == 200.0
+    assert abs(float(net.mean[0]) - 20) > 10
+
+
+@pytest.fixture
+def thin_vgg(monkeypatch):
+    """All VGG nets with a few maps and units each."""
+    monkeypatch.setattr(vgg, "WIDTHS", (4, 8, 8, 8, 8))
+    for name in ("vgg_a", "vgg_d"):
+        build = partial(vgg.build_variant, replace(vgg.VARIANTS[name], hidden=16))
+        monkeypatch.setitem(MODELS, name, replace(MODELS[name], builder=build))
+
+
+@pytest.fixture
+def few(array_source):
+    """Forty small images of two classes."""
+    return array_source(shape=(40, 8, 8))
+
+
+@pytest.fixture
+def trained_a(thin_vgg, few, cache, tmp_path):
+    """A run of net A on these, one epoch long, at 32 pixels."""
+    recipe = replace(RECIPES["practical"], model="vgg_a", epochs=1, seed=3)
+    fit(start(few, recipe, out=tmp_path / "A", device="cpu"))
+    return tmp_path / "A"
+
+
+def deep(**fields):
+    """The recipe vgg_deep, as short as a test needs it."""
+    recipe = RECIPES["vgg_deep"]
+    schedule = Schedule(kind="constant")
+    return replace(recipe, epochs=2, schedule=schedule, optimiser=replace(recipe.optimiser, batch=8), **fields)
+
+
+def test_a_deep_vgg_begins_with_layers_of_a_trained_a_and_all_learn_at_the_full_rate(trained_a, few, tmp_path):
+    run = start(few, deep(), out=tmp_path / "deep", weights=trained_a, device="cpu")
+    a, _ = load_weights(weights_file(trained_a))
+    assert (run.recipe.model, run.size) == ("vgg_d", 32)
+    for stage in ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8"):
+        for mine, theirs in zip(run.net.stages[stage].parameters(), a.stages[stage].parameters(), strict=True):
+            assert torch.equal(mine, theirs), stage
+    for stage in ("conv1_2", "conv4_1"):
+        assert abs(float(run.net.stages[stage].weight.detach().std()) - 0.01) < 0.001, stage  # as printed, not A's
+    assert torch.equal(run.net.mean, a.mean)
+    assert {group["factor"] for group in run.groups()} == {1.0}
+    about = json.loads((tmp_path / "deep" / "run.json").read_text())
+    assert (about["from"], about["fresh"]) == (str(weights_file(trained_a).resolve()), [])
+    test = run.packed.digests[run.parts.test]
+    before = {digest.tobytes() for digest in np.load(trained_a / "trained_on.npy")}
+    after = {digest.tobytes() for digest in np.load(tmp_path / "deep" / "trained_on.npy")}
+    assert before <= after
+    assert trained_on(tmp_path / "deep", test) == 0
+
+
+def test_a_deep_vgg_takes_no_classifier_of_other_classes(trained_a, array_source, tmp_path):
+    run = start(array_source(classes=4), deep(), out=tmp_path / "deep", weights=trained_a, device="cpu")
+    a, _ = load_weights(weights_file(trained_a))
+    assert run.net.fc8.weight.shape[0] == 4
+    assert torch.equal(run.net.fc7.weight, a.fc7.weight)
+
+
+def test_a_deep_vgg_that_was_stopped_and_resumed_is_the_one_that_was_not(trained_a, few, tmp_path):
+    fit(start(few, deep(), out=tmp_path / "alone", weights=trained_a, device="cpu"))
+    start(few, deep(), out=tmp_path / "killed", weights=trained_a, device="cpu")  # before its first state
+    run = resume(tmp_path / "killed")
+    run.recipe = replace(run.recipe, max_minutes=1e-6)
+    fit(run)
+    run = resume(tmp_path / "killed")
+    assert run.state is not None
+    assert run.state["position"]["step"] == 1
+    fit(run)
+    alone, killed = (load_weights(tmp_path / name / "last.safetensors")[0] for name in ("alone", "killed"))
+    assert all(torch.equal(a, b) for a, b in zip(alone.state_dict().values(), killed.state_dict().values()))
+    tuned = start(few, RECIPES["practical"], out=tmp_path / "tuned", weights=tmp_path / "alone", device="cpu")
+    assert (tuned.recipe.model, tuned.recipe.net.start, tuned.fresh) == ("vgg_d", "paper", {"fc8"})
+
+
+def test_a_deep_vgg_without_a_trained_a_says_both_commands(thin_vgg, cache, tmp_path):
+    with pytest.raises(InputError) as caught:
+        start("digits", deep(), out=tmp_path / "deep", device="cpu")
+    told = str(caught.value)
+    assert "alexnet train digits --recipe vgg --out A" in told
+    assert "alexnet train digits --recipe vgg_deep --from A" in told
+    assert not (tmp_path / "deep").exists()
+
+
+def test_a_deep_vgg_begins_with_nothing_but_a_vgg_a(thin_vgg, tiny_run, cache, tmp_path):
+    with pytest.raises(InputError, match=r"vgg_d cannot start from tiny: start one of .* from vgg_a"):
+        start("digits", deep(), out=tmp_path / "deep", weights=tiny_run, device="cpu")
+    assert not (tmp_path / "deep").exists()
+
+
+def test_a_frozen_stage_changes_in_nothing_not_even_its_running_means(few, cache, tmp_path):
+    recipe = replace(RECIPES["practical"], model="resnet20_cifar", epochs=1, augmentation=Augmentation(mirror=False))
+    run = start(few, recipe, out=tmp_path / "a", freeze=("conv1", "conv2_x"), device="cpu")
+    before = {name: value.clone() for name, value in run.net.state_dict().items()}
+    fit(run)
+    after = load_weights(tmp_path / "a" / "last.safetensors")[0].state_dict()
+    moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert {"conv3_x", "conv4_x"} <= moved
+    assert not moved & {"conv1", "conv2_x"}

@@ -18,13 +18,13 @@ def train(arguments: list[str]) -> int:
     """Train a net on a source, test it and write a report."""
     from jsonargparse import ArgumentError, ArgumentParser
 
-    from alexnet.recipes import add_recipe_options, load_recipe, one_line, recipe_of
+    from alexnet.recipes import RECIPES, add_recipe_options, load_recipe, one_line, recipe_of
 
     flags = {"--json", "--board", "-h", "--help"}
     options, positionals = parted(arguments, flags)
     parser = ArgumentParser(prog="alexnet train", exit_on_error=False, allow_abbrev=False, description=TRAIN)
     parser.add_argument("source", nargs="?", default="digits", help="what to train on (default digits)")
-    parser.add_argument("--recipe", default="practical", help="practical, paper, source_2012, caffe, or a YAML file")
+    parser.add_argument("--recipe", default="practical", help=f"{', '.join(RECIPES)}, or a YAML file")
     parser.add_argument("--out", help="the run's folder (default runs/<source>-<model>-<n>)")
     parser.add_argument("--from", help="start from the weights of a run or a .safetensors file")
     parser.add_argument("--freeze", help="stages that do not learn, with commas between")
@@ -62,7 +62,7 @@ def train(arguments: list[str]) -> int:
     else:
         if asked.moved:
             raise InputError("--source says where a resumed run finds its images: give SOURCE without the --source")
-        for brought in ("--model", "--size"):
+        for brought in ("--size",) if recipe.net.start == "vgg_a" else ("--model", "--size"):
             if asked["from"] and value_of(options, brought):
                 raise InputError(f"--from brings its own net: leave {brought} out")
         run = start(

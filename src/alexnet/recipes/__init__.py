@@ -16,15 +16,29 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from alexnet.errors import InputError
 from alexnet.recipe import Recipe
 from alexnet.recipes.caffe import CAFFE
+from alexnet.recipes.googlenet import GOOGLENET
+from alexnet.recipes.lenet5 import LENET5
+from alexnet.recipes.nin import NIN, NIN_CIFAR
 from alexnet.recipes.paper import PAPER
 from alexnet.recipes.practical import PRACTICAL
+from alexnet.recipes.resnet import RESNET, RESNET_CIFAR, RESNET_CIFAR_DEEP
 from alexnet.recipes.source_2012 import SOURCE_2012
+from alexnet.recipes.vgg import VGG, VGG_DEEP
 
 RECIPES: dict[str, Recipe] = {
     "practical": PRACTICAL,
+    "lenet5": LENET5,
     "paper": PAPER,
     "source_2012": SOURCE_2012,
     "caffe": CAFFE,
+    "nin": NIN,
+    "nin_cifar": NIN_CIFAR,
+    "vgg": VGG,
+    "vgg_deep": VGG_DEEP,
+    "googlenet": GOOGLENET,
+    "resnet": RESNET,
+    "resnet_cifar": RESNET_CIFAR,
+    "resnet_cifar_deep": RESNET_CIFAR_DEEP,
 }
 
 
@@ -125,7 +139,7 @@ def _numbers(recipe: Recipe) -> list[tuple[str, Any, bool | None, str]]:
     shares = {"data.test": data.test, "data.validation": data.validation, "schedule.warm_up": schedule.warm_up}
     scale, area = recipe.augmentation.scale, recipe.augmentation.area
     pairs = [
-        ("augmentation.scale", scale, scale and 1 <= scale[0] <= scale[1], "a smaller and a larger side in pixels"),
+        ("augmentation.scale", scale, scale and 1 <= scale[0] <= scale[1], "a smaller and a larger multiple, from 1"),
         ("augmentation.area", area, area and 0 < area[0] <= area[1] <= 1, "a smaller and a larger share, up to 1"),
         ("augmentation.area", area, not scale, "it or --augmentation.scale, not both"),
     ]

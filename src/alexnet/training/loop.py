@@ -110,7 +110,7 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
     with closing(journal), stop_signals() as stopped, bar() as progress:
         task = progress.add_task("", total=run.epochs * batches.steps * n, completed=at.step * n, status="")
         while at.epoch < run.epochs and not reason:
-            net.train()
+            run.to_training()
             for stored in batches.epoch(at.epoch, start=at.step - at.epoch * batches.steps):
                 rate = rates.set(at.step)
                 draws = draw(recipe.augmentation, recipe.seed, at.step, n)

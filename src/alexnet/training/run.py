@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from alexnet.augment import ColourAxes, center_view, to_planes
 from alexnet.checkpoint import Card, read_run
@@ -74,6 +75,14 @@ class Run:
             return None
         counts = torch.tensor(self.class_counts, dtype=torch.float32)
         return counts.sum() / (len(counts) * counts)
+
+    def to_training(self) -> None:
+        """Put the net in training mode, but for the batch norms of frozen stages, whose running means would move."""
+        self.net.train()
+        for name in self.frozen:
+            for module in self.net.parts[name].modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
 
     def groups(self) -> list[dict[str, Any]]:
         """The net's parameters, parted by what decides their rate."""

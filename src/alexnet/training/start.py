@@ -10,13 +10,14 @@ import torch
 import yaml
 
 from alexnet.augment import CENTRE, ColourAxes, patches, to_planes
-from alexnet.checkpoint import load_state, load_weights, read_card, read_run, weights_file
+from alexnet.checkpoint import Card, load_state, load_weights, read_card, read_run, weights_file
 from alexnet.data import Packed, Source, Statistics, open_packed, open_source, packed_for, split, statistics
 from alexnet.devices import choose_device, environment
 from alexnet.errors import InputError
 from alexnet.evaluation.evaluate import trained_on
 from alexnet.files import replacing, write_json, write_text
-from alexnet.models import MODELS, Classifier, build
+from alexnet.models import Classifier, build, model
+from alexnet.models.vgg import from_shallower
 from alexnet.progress import note
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields, as_yaml, recipe_from
@@ -44,8 +45,9 @@ def start(
         source: a SOURCE of the command line, or one that is open.
         recipe: fields that are None are decided here.
         out: the run's folder; by default runs/<source>-<model>-<n>.
-        weights: run or file to start from: all stages but the classifier are taken over, and with them the
-            net, its input size and what it subtracts, whatever the recipe says.
+        weights: run or file to start from: all stages but the classifiers are taken over, and with them the
+            net, its input size and what it subtracts, whatever the recipe says. Where the recipe's net.start is
+            "vgg_a", the net is the recipe's, and takes from a vgg_a what the paper says.
         freeze: stages that do not learn.
         device: "auto", "cpu", "cuda" or "mps".
         root: where named sets are kept.
@@ -61,14 +63,17 @@ def start(
     if weights is not None:
         weights = weights_file(weights).resolve()
         card = read_card(weights)
-        before = recipe_from(card.recipe)
-        recipe = replace(recipe, model=card.model, size=card.size, net=before.net)
-    elif recipe.model not in MODELS:
-        raise InputError(f"there is no model {recipe.model!r}: take one of {', '.join(MODELS)}")
+        recipe = _brought(recipe, card)
+    elif _is_staged(recipe):
+        told = f"alexnet train {source if isinstance(source, str) else 'SOURCE'}"
+        raise InputError(
+            f"{recipe.model} is to begin with layers of a trained vgg_a: train that with {told} --recipe vgg --out A, "
+            f"then {told} --recipe vgg_deep --from A"
+        )
+    published = model(recipe.model)
     opened = source if isinstance(source, Source | Packed) else open_source(source, root)
-    model = MODELS[recipe.model]
-    packed, size, side = packed_for(opened, recipe, model.size, model.small)
-    recipe = replace(recipe, size=size)
+    packed, size, side = packed_for(opened, recipe, published.size, published.small)
+    recipe = replace(recipe, model=published.name, size=size)
     parts = split(packed, recipe.data.test, recipe.data.validation)
     for text in parts.notes:
         note(text)
@@ -85,7 +90,8 @@ def start(
         )
     counted = statistics(packed, parts.train)
     net = make_net(recipe, len(packed.classes), counted, size, side, weights)
-    fresh, frozen = net.fresh if weights is not None else set(), set(freeze)
+    fine_tuned = weights is not None and not _is_staged(recipe)
+    fresh, frozen = net.fresh if fine_tuned else set(), set(freeze)
     parameter_groups(net, recipe, fresh, frozen)  # refuses a stage that does not exist, before anything is written
     run = Run(
         folder=_new_folder(out, packed.name, recipe.model),
@@ -163,15 +169,20 @@ def make_net(
         classes: number of scores.
         counted: of the training part.
         size: side of the input, `side`: shorter side that patches are cut from; both in pixels.
-        weights: run or file that all stages but the classifier come from, or None.
+        weights: run or file that the stages come from, as `start` has it, or None.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        net = build(recipe.model, classes=classes, size=size, start=recipe.net.start)
-    if weights is not None:
-        take_over(net, load_weights(weights_file(weights))[0])
+        net = build(recipe.model, classes, size, "he" if recipe.net.start == "he" else "paper")
+    if weights is None:
+        net.set_preprocessing(*_preprocessing(recipe, counted, side, size, net))
+        return net
+    before, _ = load_weights(weights_file(weights))
+    if _is_staged(recipe):
+        from_shallower(net, before)
+        net.set_preprocessing(before.mean, before.scale)
     else:
-        net.set_preprocessing(*_preprocessing(recipe, counted, side, size))
+        take_over(net, before)
     return net
 
 
@@ -195,13 +206,33 @@ def take_over(net: Classifier, before: Classifier) -> None:
     net.load_state_dict(kept, strict=False)
 
 
-def _preprocessing(recipe: Recipe, counted: Statistics, side: int, size: int) -> tuple[torch.Tensor, float]:
+def _is_staged(recipe: Recipe) -> bool:
+    """Whether a VGG net is to begin with layers of a shallower one, all of which learn at the full rate."""
+    return recipe.net.start == "vgg_a"
+
+
+def _brought(recipe: Recipe, card: Card) -> Recipe:
+    """The recipe with what comes with weights: what is subtracted, the input's size, and mostly the net."""
+    net = recipe_from(card.recipe).net
+    if _is_staged(recipe):
+        return replace(recipe, size=card.size, net=replace(net, start="vgg_a"))
+    if net.start == "vgg_a":  # these weights were themselves begun so
+        net = replace(net, start="paper")
+    return replace(recipe, model=card.model, size=card.size, net=net)
+
+
+def _preprocessing(
+    recipe: Recipe, counted: Statistics, side: int, size: int, fresh: Classifier
+) -> tuple[torch.Tensor, float]:
+    scale = {"one": 1.0, "deviation": counted.deviation, "own": float(fresh.scale)}[recipe.net.scale]
+    if recipe.net.mean == "own":
+        return fresh.mean, scale
     mean = torch.from_numpy(counted.mean).float()[:, None, None]
     if recipe.net.mean == "image":
         image = to_planes(np.moveaxis(counted.mean_image, 0, -1)[None], side, "cpu")
         middle = torch.full((1, 2), CENTRE, dtype=torch.float64)
         mean = patches(image, middle, torch.zeros(1, dtype=torch.bool), size)[0].contiguous()
-    return mean, counted.deviation if recipe.net.scale == "deviation" else 1.0
+    return mean, scale
 
 
 def _packed_again(folder: Path, about: dict[str, Any], recipe: Recipe, source: str | None) -> Packed:
