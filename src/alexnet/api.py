@@ -1,13 +1,16 @@
 """The package from Python: train, evaluate, report, and what `import alexnet` re-exports."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from alexnet.checkpoint import read_run
 from alexnet.data import Packed, Source, dataset_source, open_packed
 from alexnet.errors import InputError, JobFailed
+from alexnet.evaluation import ensemble as averaging
 from alexnet.evaluation import evaluate as evaluation
+from alexnet.evaluation import probe as probing
 from alexnet.evaluation.predict import Answer, Prediction, Predictor, load
 from alexnet.models import build, names
 from alexnet.pictures.report import write_report
@@ -26,10 +29,12 @@ __all__ = [
     "Prediction",
     "Predictor",
     "build",
+    "ensemble",
     "evaluate",
     "load",
     "load_recipe",
     "names",
+    "probe",
     "report",
     "resume",
     "train",
@@ -128,11 +133,74 @@ def evaluate(
     Raises:
         InputError: classes that the net does not know; a part without images.
     """
+    return evaluation.evaluate(run, _images(source), views, split, _place(root), device)
+
+
+def probe(
+    run: str | Path,
+    source: Any = None,
+    stages: str | Sequence[str] = (),
+    root: str | Path | None = None,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Fit a linear classifier on stages of a run's net; measure each on the test part.
+
+    >>> alexnet.probe(run, stages=["conv5", "fc6"])["stages"][0]["top1_error"]  # doctest: +SKIP
+    0.08
+
+    Args:
+        run: a run's folder or a file of weights.
+        source: other images (transfer), also a Dataset as for `train`; by default those the run was trained on.
+        stages: one name or several; by default the stage that feeds the net's own classifier.
+        root: where named sets are kept.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Returns: see `alexnet.evaluation.probe.probe`; errors are fractions 0..1.
+
+    Raises:
+        InputError: a stage that the net does not have; a source without a test part.
+    """
+    wanted = (stages,) if isinstance(stages, str) else stages
+    return probing.probe(run, _images(source), wanted, _place(root), device)
+
+
+def ensemble(
+    runs: Sequence[str | Path],
+    source: Any = None,
+    views: str | None = None,
+    split: str | None = None,
+    root: str | Path | None = None,
+    device: str = "auto",
+    allow_seen: bool = False,
+) -> dict[str, Any]:
+    """Average the softmax outputs of several runs on the same images; measure each and the average.
+
+    Args:
+        runs: folders of runs or files of weights: two or more, with the same classes.
+        source: other images, also a Dataset as for `train`; by default the first run's own test part.
+        views: "center", "ten" or "dense" for all; by default what each recipe says.
+        split: "train", "val" or "test".
+        root: where named sets are kept.
+        device: "auto", "cpu", "cuda" or "mps".
+        allow_seen: also measure images that one of the nets was trained on.
+
+    Returns: see `alexnet.evaluation.ensemble.ensemble`; errors are fractions 0..1.
+
+    Raises:
+        InputError: fewer than two runs; other classes; images that a member was trained on.
+    """
+    return averaging.ensemble(runs, _images(source), views, split, _place(root), device, allow_seen)
+
+
+def _images(source: Any) -> str | Source | None:
+    """A source as the rooms below take it."""
     if source is not None and not isinstance(source, str | Path | Source):
-        source = dataset_source(source)
-    place = Path(root) if root is not None else None
-    where = str(source) if isinstance(source, Path) else source
-    return evaluation.evaluate(run, where, views, split, place, device)
+        return dataset_source(source)
+    return str(source) if isinstance(source, Path) else source
+
+
+def _place(root: str | Path | None) -> Path | None:
+    return Path(root) if root is not None else None
 
 
 def _fitted(run: Run) -> Path:
