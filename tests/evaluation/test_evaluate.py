@@ -11,7 +11,6 @@ from sklearn.datasets import load_digits
 from alexnet.cli import main
 from alexnet.errors import InputError
 from alexnet.evaluation.evaluate import evaluate, trained_on
-from alexnet.evaluation.published import PUBLISHED, comparable_to
 
 
 def digits_folder(folder, classes, each=3, value=15):
@@ -98,24 +97,3 @@ def test_a_result_says_everything_the_report_shows(tiny_run):
     assert 0.25 <= result["calibration"]["temperature"] <= 10
     low, high = result["interval"]
     assert low < result["top1_error"] < high
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("alexnet", "imagenet", "ten", "softmax", "test"), "40.7 % top-1 and 18.2 % top-5"),
-        (("alexnet", "imagenet", "center", "softmax", "test"), "no published figure with center views"),
-        (("alexnet", "imagenet", "ten", "scores", "test"), "average softmax outputs"),
-        (("alexnet", "imagenet", "ten", "softmax", "val"), "these are the val images"),
-        (("caffe_alexnet", "imagenet", "center", "softmax", "test"), "42.9 % top-1 and 19.8 % top-5"),
-        (("alexnet_one_column", "imagenet", "center", "softmax", "test"), "no published figure known"),
-        (("alexnet", "digits", "center", "softmax", "test"), "no paper measured alexnet on digits"),
-    ],
-)
-def test_a_result_compares_only_with_a_figure_of_its_own_protocol(arguments, words):
-    assert words in comparable_to(*arguments, imagenet=arguments[1] == "imagenet")
-    assert "no paper measured" in comparable_to(*arguments, imagenet=False)
-
-
-def test_published_figures_name_where_they_stand():
-    assert all(0 < row.top5 < row.top1 < 100 and row.where for row in PUBLISHED)
