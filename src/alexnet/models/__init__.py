@@ -85,8 +85,8 @@ def _nin(name: str, note: str, small: int, classes: int = 10) -> Model:
 
 def _resnet(name: str, note: str) -> Model:
     variant = resnet.VARIANTS[name]
-    small = 32 if variant.stem == "small" else 64
-    return Model(name, _RESIDUAL, 2015, note, variant.size, partial(resnet.build_variant, variant), small)
+    small, classes = (32, 10) if variant.stem == "small" else (64, 1000)
+    return Model(name, _RESIDUAL, 2015, note, variant.size, partial(resnet.build_variant, variant), small, classes)
 
 
 def _vgg(name: str, note: str) -> Model:
