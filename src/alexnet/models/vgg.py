@@ -42,7 +42,6 @@ from alexnet.models.initial import Start, checked, he, made_empty
 from alexnet.models.lrn import LRN
 
 SMALLEST = 32  # pixels a side: one position is left behind pool5
-WIDTHS = (64, 128, 256, 512, 512)  # maps of the convolutions in each block
 
 # Table 1: kernels of the convolutions in each block.
 BLOCKS = {
@@ -63,6 +62,7 @@ class Variant:
         name: how it is called.
         column: of the paper's table 1; a key of `BLOCKS`.
         norm: whether batch normalisation follows every convolution.
+        widths: maps of the convolutions in each block.
         hidden: units of fc6 and fc7.
         size: side of the published input, in pixels.
         torchvision: name in torchvision, where it has the net.
@@ -71,6 +71,7 @@ class Variant:
     name: str
     column: str
     norm: bool = False
+    widths: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512)
     hidden: int = 4096
     size: int = 224
     torchvision: str | None = None
@@ -183,7 +184,7 @@ def _stages(variant: Variant, classes: int, size: int) -> dict[str, nn.Module]:
     stages: dict[str, nn.Module] = {}
     in_table: dict[str, str] = {}
     maps = 3
-    for block, (kernels, width) in enumerate(zip(BLOCKS[variant.column], WIDTHS, strict=True), start=1):
+    for block, (kernels, width) in enumerate(zip(BLOCKS[variant.column], variant.widths, strict=True), start=1):
         for place, kernel in enumerate(kernels, start=1):
             name, zeros = f"conv{block}_{place}", (kernel // 2, kernel // 2)
             if variant.norm:
