@@ -91,7 +91,8 @@ def _resnet(name: str, note: str) -> Model:
 
 def _vgg(name: str, note: str) -> Model:
     variant = vgg.VARIANTS[name]
-    return Model(name, _VGG, 2014, note, variant.size, partial(vgg.build_variant, variant), 32)
+    classes = 10 if name == "vgg_cifar" else 1000
+    return Model(name, _VGG, 2014, note, variant.size, partial(vgg.build_variant, variant), 32, classes)
 
 
 def _googlenet(name: str, note: str) -> Model:
