@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 from alexnet.commands.data import cache, check, pack
+from alexnet.commands.exchange import import_weights
 from alexnet.commands.nets import compare, models, summary
 from alexnet.commands.pictures import report, show
 from alexnet.commands.testing import ensemble, evaluate, predict, probe
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "check": check,
     "pack": pack,
     "cache": cache,
+    "import": import_weights,
     "models": models,
     "summary": summary,
     "compare": compare,
