@@ -226,6 +226,11 @@ def report(run: str | Path) -> Path:
     """
     folder = Path(run)
     about = read_run(folder)
+    if "compared_with" in about:
+        raise InputError(
+            f"the weights in {folder} were brought in, so there is no training to report: measure them with "
+            f"alexnet evaluate {folder} SOURCE"
+        )
     packed = Path(about["packed"])
     images = open_packed(packed) if packed.is_dir() else None
     return write_report(folder, images.read if images is not None else None)

@@ -93,7 +93,13 @@ def evaluate(
 def images_of(card: Card, folder: Path, source: str | Source | None, root: Path | None) -> Packed:
     """Open the images: of the source given, or of the run's own."""
     if source is None:
-        where = Path(read_run(folder)["packed"]) if (folder / "run.json").is_file() else None
+        about = read_run(folder) if (folder / "run.json").is_file() else {}
+        if "compared_with" in about:
+            raise InputError(
+                f"the weights in {folder} were brought in, without the images they were trained on: give images as "
+                f"SOURCE, alexnet evaluate {folder} SOURCE"
+            )
+        where = Path(about["packed"]) if about else None
         if where is not None and where.is_dir():
             packed = open_packed(where)
             if packed.fingerprint == card.fingerprint:
@@ -127,7 +133,12 @@ def rows_of(packed: Packed, card: Card, split_name: str | None) -> tuple[np.ndar
 
 
 def class_numbers(packed: Packed, card: Card) -> np.ndarray:
-    """The labels of a source in the net's own order of classes: int64 [n]."""
+    """The labels of a source in the net's own order of classes: int64 [n].
+
+    All of ImageNet's thousand classes are in the order of their synsets' ids, whatever a net's weights call them.
+    """
+    if packed.kind == card.source == "imagenet" and len(packed.classes) == len(card.classes) == 1000:
+        return packed.labels
     unknown = [name for name in packed.classes if name not in card.classes]
     if unknown:
         raise InputError(
