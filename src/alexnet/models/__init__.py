@@ -185,7 +185,10 @@ def build(name: str, classes: int | None = None, size: int | None = None, start:
 
 @cache
 def parameters(name: str, classes: int | None = None) -> int:
-    """Number of trainable parameters at the published size and, by default, classes, counted without making them."""
+    """Number of trainable parameters at the published size and, by default, classes, counted without making them.
+
+    Side classifiers, which are gone at test, are not counted; `summary` says theirs apart.
+    """
     with torch.device("meta"):
         net = build(name, classes)
-    return sum(p.numel() for p in net.parameters())
+    return sum(p.numel() for stage in net.stages.values() for p in stage.parameters())
