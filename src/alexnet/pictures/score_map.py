@@ -6,6 +6,7 @@ square of one step a side about the centre of what the position looks at. Where 
 at the image's edge, nothing is laid over it.
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,6 +127,7 @@ def draw(found: ScoreMap) -> Figure:
     return drawing
 
 
+@styled
 def write(found: ScoreMap, out: Path) -> Path:
     """Draw it into a file, PNG or SVG by its suffix, atomically; give the path.
 
@@ -135,7 +137,9 @@ def write(found: ScoreMap, out: Path) -> Path:
     suffix = out.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{out}: pictures are written as {' or '.join(SUFFIXES)}: give such a name")
-    with replacing(out) as aside:
+    with replacing(out) as aside, warnings.catch_warnings():
+        # In a PNG the letters of a class's name may be lacking in the font; the picture is still of use.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         draw(found).savefig(aside, format=suffix[1:], dpi=110, metadata={"Date": None} if suffix == ".svg" else None)
     return out
 
