@@ -11,6 +11,7 @@ import pytest
 from alexnet.cli import COMMANDS
 from alexnet.recipe import Recipe
 from alexnet.recipes import RECIPES, load_recipe
+from alexnet.recipes.practical import RATES, USUAL_RATE
 from alexnet.version import __version__
 
 ROOT = Path(__file__).parents[1]
@@ -102,11 +103,13 @@ def test_the_changelog_names_this_version():
 
 
 def written(value):
-    """A field's value as the table of recipes has it."""
+    """A field's value as the tables of recipes have it."""
     if value is None:
-        return "from the data"
+        return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple) and value and not is_dataclass(value[0]):
+        return " to ".join(written(one) for one in value)
     if isinstance(value, tuple):
         return f"{len(value)} of them" if value else "none"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
@@ -121,19 +124,52 @@ def flat(value, prefix=""):
             yield prefix + one.name, inner
 
 
-def test_the_table_of_recipes_has_the_fields_of_the_code_where_they_differ():
+def tables_of_fields():
+    """Header and rows, field -> cells, of each table of fields in the page on recipes."""
     text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line]
-    header = next(row for row in rows if row[0] == "field")
-    names = [cell.strip("`") for cell in header[1:5]]
-    assert set(names) == set(RECIPES)
-    told = {row[0].strip("`"): row[1:5] for row in rows if re.fullmatch(r"`[\w.]+`", row[0])}
-    values = {name: dict(flat(RECIPES[name])) for name in names}
-    differing = [field for field, _ in flat(Recipe()) if len({str(values[name][field]) for name in names}) > 1]
-    assert set(differing) - {"name"} <= set(told), "a field in which recipes differ is not in the table"
-    for field, cells in told.items():
-        if field in values[names[0]]:
-            assert cells == [written(values[name][field]) for name in names], field
+    for table in re.findall(r"^\| field \|.*\n(?:\|.*\n)*", text, re.MULTILINE):
+        lines = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        yield lines[0][1:], {line[0]: line[1:] for line in lines[2:]}
+
+
+def test_the_tables_of_recipes_have_the_fields_that_differ_from_the_defaults():
+    (header, meant), *tables = tables_of_fields()
+    defaults = dict(flat(Recipe()))
+    assert header == ["default", "what"]
+    assert {field: cells[0] for field, cells in meant.items()} == {field: written(defaults[field]) for field in meant}
+    assert all(cells[1] for cells in meant.values())
+    assert sorted(name for names, _ in tables for name in names) == sorted(RECIPES)
+    for names, rows in tables:
+        values = [dict(flat(RECIPES[name])) for name in names]
+        differing = [field for field in defaults if any(each[field] != defaults[field] for each in values)]
+        assert set(differing) - {"name"} == set(rows) <= set(meant), names
+        for field, cells in rows.items():
+            assert cells == [written(each[field]) for each in values], (names, field)
+
+
+def test_the_page_on_recipes_has_the_moments_of_every_event():
+    text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| recipe \| at epoch .*\n\|.*\n((?:\|.*\n)*)", text, re.MULTILINE)
+    assert table
+    told, name = {}, ""
+    for line in table[1].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        name = cells[0].strip("`") or name
+        told.setdefault(name, set()).update(float(moment) for moment in cells[1].split(","))
+        for event in RECIPES[name].schedule.events:
+            assert event.stage is None or f"`{event.stage}`" in table[1], name
+    events = {name: recipe.schedule.events for name, recipe in RECIPES.items() if recipe.schedule.events}
+    assert told == {name: {event.epoch for event in of_one} for name, of_one in events.items()}
+
+
+def test_the_page_on_recipes_has_the_rates_of_the_nets():
+    text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| net \| rate .*\n\|.*\n((?:\|.*\n)*)", text, re.MULTILINE)
+    assert table
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
+    told = {name: float(line[1]) for line in lines for name in re.findall(r"`(\w+)`", line[0])}
+    assert told == RATES
+    assert float(lines[-1][1]) == USUAL_RATE
 
 
 def test_the_recipe_file_in_the_docs_is_one(tmp_path):

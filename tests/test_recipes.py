@@ -9,6 +9,7 @@ from alexnet.errors import InputError
 from alexnet.models import names
 from alexnet.recipe import Event, Recipe
 from alexnet.recipes import RECIPES, as_yaml, load_recipe, recipe_from
+from alexnet.training.summary import WHY
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -86,6 +87,11 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=r"x\.yaml"):
         load_recipe(path)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_user_is_told_why_a_recipe_is_so(name):
+    assert name in WHY
 
 
 def test_every_field_of_a_recipe_is_explained():

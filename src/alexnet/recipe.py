@@ -1,9 +1,9 @@
 """What a run is: frozen dataclasses that say data, net, augmentation, optimiser, schedule and test.
 
 A recipe is the whole description of a training run. Every field can be set on the command line
-(`--optimiser.rate 0.1`) or in a YAML file; `None` means "decided from the data" and is replaced by
-the value chosen before training starts, so that the recipe saved beside the weights has no `None`
-that mattered.
+(`--optimiser.rate 0.1`) or in a YAML file; `None` means "decided from the data or the net" and is
+replaced by the value chosen before training starts, so that the recipe saved beside the weights has no
+`None` that mattered.
 """
 
 from dataclasses import dataclass, field
@@ -85,7 +85,8 @@ class Optimiser:
     """Stochastic gradient descent with momentum.
 
     Attributes:
-        rate: learning rate at the start (of the peak, for one_cycle).
+        rate: learning rate at the start (of the peak, for one_cycle); where there is none, what suits the net in
+            batches of 32: 0.01 for most.
         momentum: share of the last step that is kept.
         decay: weight decay.
         batch: images in a step.
@@ -99,7 +100,7 @@ class Optimiser:
         precision: numbers of the forward and backward pass; weights stay float32.
     """
 
-    rate: float = 0.01
+    rate: float | None = 0.01
     momentum: float = 0.9
     decay: float = 0.0005
     batch: int = 128

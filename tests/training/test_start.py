@@ -16,6 +16,7 @@ from alexnet.evaluation.evaluate import trained_on
 from alexnet.models import MODELS, vgg
 from alexnet.recipe import Augmentation, Data, Net, Recipe, Schedule
 from alexnet.recipes import RECIPES
+from alexnet.recipes.practical import RATES
 from alexnet.training.loop import fit
 from alexnet.training.start import decide, resume, start
 
@@ -54,6 +55,22 @@ def test_a_recipe_without_a_length_sees_about_the_same_work_whatever_the_set():
     for n, epochs in [(100, 60), (1259, 15), (52_500, 6)]:
         assert decide(Recipe(), Packed(), n).epochs == epochs
     assert decide(Recipe(epochs=3), Packed(), 100).epochs == 3
+
+
+def test_a_recipe_without_a_rate_takes_what_suits_the_net():
+    class Packed:
+        characters = False
+
+    practical = RECIPES["practical"]
+    assert practical.optimiser.rate is None
+    for name, rate in [("alexnet", 0.01), ("resnet20_cifar", 0.01), ("lenet5", 0.001), ("nin_cifar", 0.05)]:
+        assert decide(replace(practical, model=name), Packed(), 100).optimiser.rate == rate
+    told = replace(practical, model="lenet5", optimiser=replace(practical.optimiser, rate=0.3))
+    assert decide(told, Packed(), 100).optimiser.rate == 0.3
+
+
+def test_every_rate_of_the_practical_recipe_is_that_of_a_net_that_exists():
+    assert set(RATES) <= set(MODELS)
 
 
 def test_the_mean_image_is_the_centre_of_the_training_parts_mean(tiny, cache, tmp_path):

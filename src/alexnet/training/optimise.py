@@ -60,9 +60,15 @@ def with_weights(net: Classifier) -> list[str]:
     return [name for name, stage in net.parts.items() if list(stage.parameters())]
 
 
+def rate_of(recipe: Recipe) -> float:
+    """The rate of a recipe in which nothing is left to be decided."""
+    assert recipe.optimiser.rate is not None
+    return recipe.optimiser.rate
+
+
 def make_optimiser(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.SGD:
     """torch's fused SGD over the groups."""
-    return torch.optim.SGD(groups, lr=recipe.optimiser.rate, momentum=recipe.optimiser.momentum, fused=True)
+    return torch.optim.SGD(groups, lr=rate_of(recipe), momentum=recipe.optimiser.momentum, fused=True)
 
 
 class Rates:
@@ -90,7 +96,7 @@ class Rates:
 
     def share(self, step: int) -> float:
         """The weights' rate at a step, as a share of the recipe's."""
-        return self._rate(step, "", bias=False) / self.recipe.optimiser.rate
+        return self._rate(step, "", bias=False) / rate_of(self.recipe)
 
     def colour_deviation(self, step: int) -> float:
         """The deviation of the colour noise at a step."""
@@ -131,7 +137,7 @@ class Rates:
             setattr(self, name, state[name])
 
     def _rate(self, step: int, stage: str, bias: bool) -> float:
-        schedule, rate = self.recipe.schedule, self.recipe.optimiser.rate
+        schedule, rate = self.recipe.schedule, rate_of(self.recipe)
         if schedule.kind == "constant":
             return rate
         if schedule.kind == "plateau":

@@ -21,6 +21,7 @@ from alexnet.models.vgg import from_shallower
 from alexnet.progress import note
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields, as_yaml, recipe_from
+from alexnet.recipes.practical import RATES, USUAL_RATE
 from alexnet.training.optimise import parameter_groups
 from alexnet.training.run import Run, now
 from alexnet.version import __version__
@@ -187,11 +188,17 @@ def make_net(
 
 
 def decide(recipe: Recipe, packed: Packed, train: int) -> Recipe:
-    """Fill what the recipe leaves to the data: length and mirror."""
+    """Fill what the recipe leaves to the data or the net: length, mirror and rate."""
     low, high = EPOCHS
     epochs = recipe.epochs if recipe.epochs is not None else max(low, min(high, WORK // max(1, train)))
     mirror = recipe.augmentation.mirror if recipe.augmentation.mirror is not None else not packed.characters
-    return replace(recipe, epochs=epochs, augmentation=replace(recipe.augmentation, mirror=mirror))
+    rate = recipe.optimiser.rate if recipe.optimiser.rate is not None else RATES.get(recipe.model, USUAL_RATE)
+    return replace(
+        recipe,
+        epochs=epochs,
+        augmentation=replace(recipe.augmentation, mirror=mirror),
+        optimiser=replace(recipe.optimiser, rate=rate),
+    )
 
 
 def take_over(net: Classifier, before: Classifier) -> None:

@@ -11,6 +11,15 @@ WHY = {
     "paper": "the paper's own; on little data its loss stays at ln(classes) for long",
     "source_2012": "the 2012 source code's",
     "caffe": "Caffe's bvlc_alexnet",
+    "lenet5": "the paper's rates, one image a step; the same for all weights, which the paper's are not",
+    "nin": "the author's ImageNet release",
+    "nin_cifar": "the author's CIFAR release; its rate of 0.1 is meant for whitened images",
+    "vgg": "the paper's; on little data its loss stays at ln(classes) for long",
+    "vgg_deep": "the paper's: begun with layers of net A, images at drawn scales",
+    "googlenet": "the paper's, and Caffe's where it is silent",
+    "resnet": "the paper's for photographs: images at drawn scales",
+    "resnet_cifar": "the paper's for small images: padded by 4 pixels, cut and mirrored at random",
+    "resnet_cifar_deep": "the paper's for 110 layers: as resnet_cifar, warmed up at a low rate",
 }
 
 
