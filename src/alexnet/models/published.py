@@ -1,4 +1,4 @@
-"""What the publications say of each AlexNet's training, and where they say what its net is.
+"""What the publications say of each AlexNet's training, and where they say what its net is; `Fact`.
 
 Read in the paper, the source of 2012, Caffe's model folders and torchvision. The numbers of the net itself stand in
 `alexnet.VARIANTS` and nowhere else.
@@ -20,12 +20,15 @@ CAFFE = "Caffe"
 TV = "torchvision"
 OURS = "ours"
 
+COMPUTED = dict.fromkeys(("smallest input", "sees at the end", "parameters", "multiply-adds"), "computed")
+
 # Where the facts of the net are written. The first line of each holds for every topic not named below it.
-_PAPER = {
+_PAPER = COMPUTED | {
     "": "paper, section 3.5",
+    "activation": "paper, section 3.1",
+    "pooling": "paper, section 3.4",
     "zeros at conv1": f"{OURS}: the paper does not say how 224 pixels give 55 positions",
     "rounding of pooling": f"{OURS}: 55, 27 and 13 come out even, the paper need not round",
-    "smallest input": "computed",
     "towers": "paper, section 3.2 and figure 2",
     "LRN constant k": "paper, section 3.3",
     "LRN factor of a square": "paper, section 3.3: alpha times the sum",
@@ -36,50 +39,39 @@ _PAPER = {
     "dropout's place": "paper, section 4.2",
     "initial weights": "paper, section 5",
     "initial biases": "paper, section 5",
-    "parameters": "computed",
-    "multiply-adds": "computed",
 }
 _ONE_COLUMN = _PAPER | {"towers": f"{OURS}: the paper's net on one device", "LRN maps in reach": f"{OURS}: all maps"}
 _HALF = _ONE_COLUMN | {"maps": "paper, section 3.2, footnote", "towers": "paper, section 3.2, footnote"}
-_SOURCE_2012 = {
+_SOURCE_2012 = COMPUTED | {
     "": f"{CODE}, layers-145.cfg",
     "zeros at conv1": f"{CODE}, layer parser: sizes are rounded up",
     "rounding of pooling": f"{CODE}, layer parser: sizes are rounded up",
-    "smallest input": "computed",
     "LRN constant k": f"{CODE}, layer-params-145.cfg (minDiv)",
     "LRN factor of a square": f"{CODE}, layer parser: scale is divided by size",
     "LRN window and power": f"{CODE}, layer-params-145.cfg",
     "LRN maps in reach": f"{CODE}, layers-145.cfg: one normalisation a GPU",
     "spatial normalisation": f"{CODE}, layers-145.cfg (rnorm) and its parser",
     "dropout": f"{CODE}, layer code of the hidden layers",
-    "parameters": "computed",
-    "multiply-adds": "computed",
 }
 
 
 def _caffe(folder: str) -> dict[str, str]:
     prototxt = f"{CAFFE}, models/{folder}/train_val.prototxt"
-    return {
+    return COMPUTED | {
         "": prototxt,
         "rounding of pooling": f"{CAFFE}, src/caffe/layers/pooling_layer.cpp",
-        "smallest input": "computed",
         "LRN constant k": f"{CAFFE}, src/caffe/proto/caffe.proto: the default",
         "LRN factor of a square": f"{CAFFE}, src/caffe/layers/lrn_layer.cpp: alpha over size",
         "dropout": f"{CAFFE}, src/caffe/layers/dropout_layer.cpp",
-        "parameters": "computed",
-        "multiply-adds": "computed",
     }
 
 
-_TORCHVISION = {
+_TORCHVISION = COMPUTED | {
     "": f"{TV}, models/alexnet.py",
     "rounding of pooling": "torch, MaxPool2d's default",
-    "smallest input": "computed",
     "dropout": "torch, Dropout",
     "initial weights": "torch, the layers' default",
     "initial biases": "torch, the layers' default",
-    "parameters": "computed",
-    "multiply-adds": "computed",
 }
 
 NET_SOURCES: dict[str, dict[str, str]] = {
