@@ -124,7 +124,9 @@ def test_a_stage_of_several_layers_counts_all_of_them_and_says_its_papers_column
     document = summary(net)
     assert document["beside"] == {"side1": 4 * 3 + 3}
     assert document["parameters"] == sum(p.numel() for p in net.parameters()) - 15
-    assert [str(column.header) for column in summary_for_terminal(document).columns][-1] == "#3x3"
+    ours, papers = summary_for_terminal(document).renderables
+    assert [str(column.header) for column in papers.columns] == ["stage", "output", "#3x3"]
+    assert ours.caption == "beside it in training: side1 15 parameters"
     assert net.training, "looking at a net leaves it as it was"
     assert torch.equal(net.two.b.norm.running_mean, torch.zeros(6))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from rich.box import SIMPLE
+from rich.console import Group
 from rich.table import Table
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -98,40 +99,57 @@ def summary(net: Classifier, size: int | None = None) -> dict[str, Any]:
     }
 
 
-def summary_for_terminal(document: dict[str, Any]) -> Table:
-    """The document that `summary` gives, as a table; below "output" stand the activations."""
+def summary_for_terminal(document: dict[str, Any]) -> Group:
+    """The document that `summary` gives as a table of 80 columns; below "output" stand the activations.
+
+    Where stages have columns of their paper's own table, a second table has these.
+    """
     side, classes = document["size"], document["classes"]
-    table = Table(
-        title=f"{document['model']}, {side} × {side} pixels, {classes} classes",
-        box=SIMPLE,
-        pad_edge=False,
-        show_footer=True,
-    )
-    table.add_column("stage", footer="total")
+    table = _table(f"{document['model']}, {side} × {side} pixels, {classes} classes")
+    table.show_footer = True
+    table.add_column("stage", footer="total", no_wrap=True)
     table.add_column("kind")
-    table.add_column("output", justify="right", footer=f"{document['activations']:,}")
-    table.add_column("parameters", justify="right", footer=f"{document['parameters']:,}")
-    table.add_column("mult-adds", justify="right", footer=f"{document['multiply_adds']:,}")
-    table.add_column("sees", justify="right", footer="px")
-    table.add_column("step", justify="right", footer="px")
-    columns = list(dict.fromkeys(key for row in document["layers"] for key in row.get("in_paper", {})))
-    for column in columns:
-        table.add_column(column, justify="right")
+    right = {"justify": "right", "no_wrap": True}
+    table.add_column("output", footer=f"{document['activations']:,}", **right)
+    table.add_column("parameters", footer=f"{document['parameters']:,}", **right)
+    table.add_column("mult-adds", footer=f"{document['multiply_adds']:,}", **right)
+    table.add_column("sees", footer="px", **right)
+    table.add_column("step", footer="px", **right)
     for row in document["layers"]:
         table.add_row(
             row["name"],
             row["kind"],
-            "×".join(f"{n}" for n in row["output"]),
+            _size(row["output"]),
             f"{row['parameters']:,}" if row["parameters"] else "",
             f"{row['multiply_adds']:,}" if row["multiply_adds"] else "",
             _or_dash(row["receptive_field"]),
             _or_dash(row["step"]),
-            *(row.get("in_paper", {}).get(column, "") for column in columns),
         )
     if document["beside"]:
         beside = ", ".join(f"{name} {count:,}" for name, count in document["beside"].items())
         table.caption = f"beside it in training: {beside} parameters"
+    columns = list(dict.fromkeys(key for row in document["layers"] for key in row.get("in_paper", {})))
+    return Group(table, _in_paper(document, columns)) if columns else Group(table)
+
+
+def _in_paper(document: dict[str, Any], columns: list[str]) -> Table:
+    table = _table("as the paper's table has it")
+    table.add_column("stage", no_wrap=True)
+    table.add_column("output", justify="right", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    for row in document["layers"]:
+        if "in_paper" in row:
+            table.add_row(row["name"], _size(row["output"]), *(row["in_paper"].get(column, "") for column in columns))
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+
+
+def _size(output: list[int]) -> str:
+    return "×".join(f"{n}" for n in output)
 
 
 def _preprocessed(net: Classifier, image: Tensor) -> Tensor:
