@@ -292,3 +292,10 @@ def test_the_terminal_shows_both_sides_with_their_sources():
         assert row["topic"] in text
     assert "paper, section 4.1" in text
     assert "train_val.prototxt" in text
+
+
+def test_the_terminal_cuts_nothing_off_in_eighty_columns():
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(differences_table("vgg_e", "nin", differences("vgg_e", "nin")))
+    assert "…" not in capture.get()

@@ -75,7 +75,7 @@ def differences_table(a: str, b: str, rows: list[dict[str, str]]) -> Table:
     """The rows that `differences(a, b)` gives as a table, the source of each fact below it."""
     table = Table(title=f"{a} and {b}: what differs", box=SIMPLE, pad_edge=False, show_lines=True)
     for heading in ("topic", a, b):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")  # a long row of maps has no blanks to break at
     for row in rows:
         cells = [Text.assemble(row[side], "\n", (row[f"source_{side}"], "dim")) for side in ("a", "b")]
         table.add_row(row["topic"], *cells)
