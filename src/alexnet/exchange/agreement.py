@@ -11,7 +11,7 @@ from alexnet.errors import InputError
 from alexnet.models import Classifier
 
 TOLERANCE = 1e-4  # of the largest score, and of the largest softmax output: two float32 programs, many layers
-VARIATION = 0.01  # of the largest score, by which the scores of two images must differ to prove anything
+VARIATION = 0.01  # of the largest score, by which two images must differ in a class to prove anything
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Agreement:
         size: their side in pixels.
         scores: largest difference of two scores, relative to the largest score.
         softmax: the same of the softmax outputs.
-        variation: smallest difference between two images' scores, relative to the largest score.
+        variation: smallest of two images' largest differences, relative to the largest score; what all classes have in
+            common is left out.
     """
 
     images: int
@@ -63,7 +64,7 @@ def agreement(net: Classifier, original: Callable[[Tensor], Tensor], size: int) 
         )
     largest = float(theirs.abs().max())
     p, q = ours.softmax(1), theirs.softmax(1)
-    apart = torch.pdist(theirs, p=float("inf"))
+    apart = torch.pdist(theirs - theirs.mean(1, keepdim=True), p=float("inf"))  # what softmax can see
     found = Agreement(
         images=len(images),
         size=size,
@@ -73,8 +74,8 @@ def agreement(net: Classifier, original: Callable[[Tensor], Tensor], size: int) 
     )
     if not found.variation > VARIATION:
         raise InputError(
-            f"the original gives nearly the same scores for different images (they differ by {found.variation:.1e} of "
-            "the largest): equal outputs would prove nothing, so bring in weights that were trained"
+            "the original gives nearly the same answer for different images (its scores differ by "
+            f"{found.variation:.1e} of the largest): equal outputs would prove nothing, bring in trained weights"
         )
     if not max(found.scores, found.softmax) <= TOLERANCE:  # also when one is not a number
         raise InputError(

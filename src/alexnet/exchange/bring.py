@@ -72,8 +72,8 @@ def bring(
         if size:
             raise InputError(f"--size {size}: only an ONNX file is read at a size, leave it out")
         found = from_state_dict(Path(what), chosen_preprocessing(*given), name)
-    labels, trained_on = _class_names(found.net.classes, classes)
-    net = _with_weights(found)
+    labels, trained_on = class_names(found.net.classes, classes)
+    net = with_weights(found)
     agreed = agreement(net, found.original, net.size)
     about = {
         "command": command,
@@ -90,8 +90,16 @@ def bring(
     return _said(folder, net, agreed) | {key: about[key] for key in ("from", "sha256", "preprocessing", "notes")}
 
 
-def _class_names(count: int, file: str | Path | None) -> tuple[list[str], str]:
-    """Class names in the order of the scores, and the set that they are of when it is known."""
+def class_names(count: int, file: str | Path | None) -> tuple[list[str], str]:
+    """Class names in the order of the scores, and the set that they are of when it is known.
+
+    Args:
+        count: of the net's classes.
+        file: a name in each line; without it a thousand classes are ImageNet's, as torchvision calls them.
+
+    Raises:
+        InputError: no file for another number of classes; a file of other than `count` different names.
+    """
     if file is None:
         if count != 1000:
             raise InputError(f"the net has {count} classes and no file says their names: give --classes, one a line")
@@ -111,7 +119,7 @@ def _class_names(count: int, file: str | Path | None) -> tuple[list[str], str]:
     return labels, ""
 
 
-def _with_weights(found: Foreign) -> Classifier:
+def with_weights(found: Foreign) -> Classifier:
     """The net with the foreign weights, in evaluation mode."""
     with torch.device("meta"):
         net = build(found.net.name, found.net.classes, found.net.size)

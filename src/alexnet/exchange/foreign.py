@@ -127,12 +127,14 @@ def _fitting(file: OnnxFile, ours: str | None, size: int | None) -> tuple[Pairin
     pairing = recognise(last, last.maps, asked, ours)
     if not pairing.differences:
         return pairing, []
+    nearest = pairing
     others = () if size else (MODELS[pairing.net.name].size, *range(asked - 1, asked - SMALLER - 1, -1))
     for other in others:
         try:
             there = recognise(file.layers(other), last.maps, other, pairing.net.name)
         except InputError:  # a layer does not fit there
             continue
+        nearest = min(nearest, there, key=lambda tried: len(tried.differences))
         if not there.differences:
             return there, [f"{pairing.first_difference()}; at {other} pixels it is the same, so that is the run's size"]
-    raise InputError(f"{file.path}: {pairing.first_difference()}")
+    raise InputError(f"{file.path}: {nearest.first_difference()}")

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ NETS: dict[str, tuple[str, Callable[[Classifier], dict[str, str]]]] = {
 }
 WRAPPERS = ("state_dict", "model")  # what training scripts put around a state dict
 AUXILIARY = ("aux1.", "aux2.")
+COUNTER = "num_batches_tracked"  # which older files do not have
 
 
 @dataclass(frozen=True)
@@ -134,34 +136,34 @@ def recognise_state(tensors: dict[str, Tensor], name: str | None = None) -> Reco
             f"torchvision has no {name}, whose tensors a state dict could hold: "
             f"--as takes one of {', '.join(ours for ours, _ in NETS.values())}"
         )
-    nearest: tuple[int, str] = (-1, "")
+    there = {key: tuple(value.shape) for key, value in tensors.items() if not key.endswith(COUNTER)}
+    nearest = (-1, "")
     for theirs, (ours, names_of) in NETS.items():
         if name is not None and ours != name:
             continue
-        with torch.device("meta"):
-            ten = build(ours, 10)
-        last = names_of(ten)[f"{ten.classifier_stage}.weight"]
-        classes = tensors[last].shape[0] if last in tensors and tensors[last].dim() == 2 else 0
-        if classes < 2:
-            continue
-        with torch.device("meta"):
-            net = build(ours, classes)
+        few = _of_shapes(ours, 10)
+        last = names_of(few)[f"{few.classifier_stage}.weight"]
+        classes = there[last][0] if last in there else 0
+        names = {key: other for key, other in names_of(few).items() if _needed(other, tensors)}
+        net = _of_shapes(ours, classes) if classes > 1 and there.keys() <= set(names.values()) else few
         own = net.state_dict()
-        names = {key: other for key, other in names_of(net).items() if _needed(other, tensors)}
-        shapes = {other: tuple(own[key].shape) for key, other in names.items()}
-        there = {key: tuple(value.shape) for key, value in tensors.items() if not key.endswith("num_batches_tracked")}
-        if {key: shape for key, shape in shapes.items() if not key.endswith("num_batches_tracked")} == there:
+        shapes = {other: tuple(own[key].shape) for key, other in names.items() if not key.endswith(COUNTER)}
+        if shapes == there:
             state = {key: tensors.get(other, torch.tensor(0)) for key, other in names.items()}
             return Recognised(theirs, net, state, tensors)
         alike = len(shapes.items() & there.items())
         if alike > nearest[0]:
-            odd = next((key for key in shapes if there.get(key) != shapes[key]), None) or next(
-                iter(there.keys() - shapes)
-            )
+            odd = next(key for key in [*shapes, *there] if there.get(key) != shapes.get(key))
             nearest = (alike, f"nearest is {ours}, but {odd} is {there.get(odd)} where it has {shapes.get(odd)}")
     whose = "no net that is known" if name is None else f"another net than {name}"
-    near = nearest[1] or f"known are state dicts of torchvision's {', '.join(NETS)}"
+    near = nearest[1] if nearest[0] > 0 else f"known are state dicts of torchvision's {', '.join(NETS)}"
     raise InputError(f"these {len(tensors)} tensors are those of {whose}: {near}")
+
+
+@cache
+def _of_shapes(name: str, classes: int) -> Classifier:
+    with torch.device("meta"):
+        return build(name, classes)
 
 
 def _needed(key: str, tensors: dict[str, Tensor]) -> bool:
