@@ -203,10 +203,10 @@ def test_a_net_may_keep_the_preprocessing_that_it_came_with(cache, tmp_path):
 
 @pytest.fixture
 def thin_vgg(monkeypatch):
-    """All VGG nets with a few maps and units each."""
-    monkeypatch.setattr(vgg, "WIDTHS", (4, 8, 8, 8, 8))
+    """The VGG nets A and D with a few maps and units each."""
     for name in ("vgg_a", "vgg_d"):
-        build = partial(vgg.build_variant, replace(vgg.VARIANTS[name], hidden=16))
+        thin = replace(vgg.VARIANTS[name], widths=(4, 8, 8, 8, 8), hidden=16)
+        build = partial(vgg.build_variant, thin)
         monkeypatch.setitem(MODELS, name, replace(MODELS[name], builder=build))
 
 
@@ -252,10 +252,13 @@ def test_a_deep_vgg_begins_with_layers_of_a_trained_a_and_all_learn_at_the_full_
 
 
 def test_a_deep_vgg_takes_no_classifier_of_other_classes(trained_a, array_source, tmp_path):
-    run = start(array_source(classes=4), deep(), out=tmp_path / "deep", weights=trained_a, device="cpu")
+    other = array_source(classes=4, seed=1)
+    run = start(other, deep(), out=tmp_path / "deep", weights=trained_a, device="cpu")
     a, _ = load_weights(weights_file(trained_a))
     assert run.net.fc8.weight.shape[0] == 4
     assert torch.equal(run.net.fc7.weight, a.fc7.weight)
+    assert torch.equal(run.net.mean, a.mean)  # of A's images, which its weights are for, not of these
+    assert torch.equal(run.net.scale, a.scale)
 
 
 def test_a_deep_vgg_that_was_stopped_and_resumed_is_the_one_that_was_not(trained_a, few, tmp_path):
