@@ -26,6 +26,7 @@ def thin_nets() -> Iterator[None]:
     """Nets of the same layers as the thin graphs, under names of their own."""
     thin = {
         "caffe_alexnet": build_thin(VARIANTS["caffe_alexnet"], "widths", "hidden"),
+        "caffenet": build_thin(VARIANTS["caffenet"], "widths", "hidden"),
         "vgg_e": partial(
             vgg.build_variant, replace(vgg.VARIANTS["vgg_e"], name="thin_vgg_e", widths=(8, 16, 32, 64, 64), hidden=512)
         ),

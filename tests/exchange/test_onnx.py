@@ -1,6 +1,7 @@
 """Third-party ONNX graphs are read, recognised and converted, and what is not equal is refused."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from alexnet.exchange.bring import bring, with_weights
 from alexnet.exchange.layers import in_order
 from alexnet.exchange.onnx_file import OnnxFile
 from alexnet.exchange.preprocessing import PREPROCESSING
-from alexnet.models import build
+from alexnet.models import MODELS, build, resnet
 
 CAFFE = PREPROCESSING["caffe"]
 
@@ -88,8 +89,8 @@ def test_v1_and_v1_5_are_told_apart_by_where_the_strides_lie(bring_thin):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("zfnet512", "n0 has weights of 96 x 3 x 7 x 7"),
-        ("squeezenet", "n65 averages|no such net has 26 layers|none of our nets"),
+        ("zfnet512", r"\(conv 96 x 3 x 7 x 7\)"),
+        ("squeezenet", "none of the nets that"),
         ("shufflenet", "none of our nets|averages"),
         ("densenet121", "none of our nets"),
         ("inception_v2", "none of our nets|none of the nets|averages"),
@@ -118,17 +119,27 @@ def another_constant(graph):
     next(entry for entry in node.attribute if entry.name == "bias").f = 2.0
 
 
-def a_pool_before_the_norm(graph):
-    norm, pool = (next(node for node in graph.node if node.op_type == kind) for kind in ("LRN", "MaxPool"))
-    before, middle, after = norm.input[0], norm.output[0], pool.output[0]
-    pool.input[0], pool.output[0], norm.input[0], norm.output[0] = before, middle, middle, after
-    places = [list(graph.node).index(node) for node in (norm, pool)]
-    first, second = [graph.node[i] for i in places]
-    copies = [type(first)(), type(first)()]
-    copies[0].CopyFrom(second)
-    copies[1].CopyFrom(first)
-    for i, copy in zip(places, copies, strict=True):
-        graph.node[i].CopyFrom(copy)
+def pool_first(graph, norms):
+    """Put the pooling behind a response normalisation before it."""
+    nodes = list(graph.node)
+    for norm in [node for node in nodes if node.op_type == "LRN"][:norms]:
+        pool = next(node for node in nodes if node.op_type == "MaxPool" and node.input[0] == norm.output[0])
+        last = pool.output[0]
+        pool.input[0], pool.output[0] = norm.input[0], f"{last}_before"
+        norm.input[0], norm.output[0] = pool.output[0], last
+        nodes.remove(norm)
+        nodes.insert(nodes.index(pool) + 1, norm)
+    copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def one_pool_first(graph):
+    pool_first(graph, norms=1)
+
+
+def as_caffenet(graph):
+    pool_first(graph, norms=2)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +147,7 @@ def a_pool_before_the_norm(graph):
     [
         (another_pad, "conv3, whose padding before is 2 where .* is 1"),
         (another_constant, "norm1, whose k is 2.0 where .* is 1.0"),
-        (a_pool_before_the_norm, "hang together in another way"),
+        (one_pool_first, r"has norm1 \(lrn\) where this has n3 \(pool\)"),
     ],
 )
 def test_another_geometry_in_the_file_is_named(bring_thin, change, words):
@@ -146,6 +157,37 @@ def test_another_geometry_in_the_file_is_named(bring_thin, change, words):
 
 def swapped(state, first, second):
     return state | {first: state[second], second: state[first]}
+
+
+def test_caffenet_is_told_from_caffes_alexnet_by_its_order(bring_thin):
+    said = bring_thin("bvlc_alexnet", None, as_caffenet)
+    assert (said["model"], said["size"]) == ("thin_caffenet", 227)
+    assert said["agreement"]["scores"] < 1e-5
+
+
+def as_released(graph):
+    """Strides and first pooling as in the ResNet authors' release, converted from Caffe."""
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    for three in convolutions:
+        name = three.input[1].split("/")[-1]
+        if name in ("res3_0_branch2b_w_0", "res4_0_branch2b_w_0", "res5_0_branch2b_w_0"):
+            one = next(node for node in convolutions if node.input[1].endswith(name.replace("2b", "2a")))
+            strides = [next(entry for entry in node.attribute if entry.name == "strides") for node in (one, three)]
+            strides[0].ints[:], strides[1].ints[:] = [2, 2], [1, 1]
+    pool = next(node for node in graph.node if node.op_type == "MaxPool")
+    next(entry for entry in pool.attribute if entry.name == "pads").ints[:] = [0, 0, 1, 1]
+
+
+def test_the_resnet_authors_release_needs_a_net_of_that_name(bring_thin, monkeypatch):
+    """Its first pooling has no zeros and rounds up; with such a net it comes in."""
+    with pytest.raises(InputError, match=r"thin_resnet50 but for pool1, whose padding before is 0 where .* is 1"):
+        bring_thin("resnet50", None, as_released)
+    variant = replace(resnet.VARIANTS["resnet50"], name="thin_release", width=8, stem_pool="up")
+    model = replace(MODELS["resnet50"], name="thin_release", builder=partial(resnet.build_variant, variant))
+    monkeypatch.setitem(MODELS, "thin_release", model)
+    said = bring_thin("resnet50", None, as_released)
+    assert said["model"] == "thin_release"
+    assert said["agreement"]["scores"] < 1e-5
 
 
 BREAKS = {

@@ -134,35 +134,27 @@ def _equal(a: object, b: object) -> bool:
 
 
 def _nearest(theirs: Layer, classes: int, size: int, name: str | None) -> str:
-    """Say which net comes nearest to one that is none of ours, and where they part."""
-    shapes = [(layer.name, layer.shape) for layer in in_order(theirs) if layer.kind in WEIGHTED]
-    nearest: tuple[int, str, str] = (-1, "", "")
+    """Say which net comes nearest to one that is none of ours, and where the two part, seen from the image."""
+    there = in_order(theirs)
+    nearest: tuple[int, int, str] = (0, 0, "")
     for candidate in [name] if name is not None else names():
         net = _without_weights(candidate, classes, size)
-        if net is None:
+        try:
+            ours = in_order(layers_of(net)) if net is not None else []
+        except CannotRead:
             continue
-        state = net.state_dict()
-        ours = [
-            (key.removesuffix(".weight"), tuple(value.shape))
-            for stage in net.stages
-            for key, value in state.items()
-            if key.startswith(f"{stage}.") and key.endswith("weight") and value.dim() > 1
-        ]
-        alike = sum(a[1] == b[1] for a, b in zip(shapes, ours))
-        if len(ours) == len(shapes) and alike > nearest[0]:
-            first = next(((a, b) for a, b in zip(shapes, ours) if a[1] != b[1]), None)
-            where = (
-                f"its {first[0][0]} has weights of {_times(first[0][1])}, {first[1][0]} of {candidate} has "
-                f"{_times(first[1][1])}"
-                if first
-                else "its layers hang together in another way"
-            )
-            nearest = (alike, candidate, where)
+        alike = [_what(mine) == _what(other) for mine, other in zip(ours, there)]
+        first = alike.index(False) if False in alike else len(alike)
+        if (first, sum(alike)) > nearest[:2]:
+            other, mine = (_said(row[first]) if first < len(row) else "nothing" for row in (there, ours))
+            nearest = (first, sum(alike), f"nearest is {candidate}, which has {mine} where this has {other}")
     what = f"this is not {name}" if name is not None else "this is none of the nets that `alexnet models` lists"
-    if not nearest[1]:
-        return f"{what}: no such net has {len(shapes)} layers with weights and takes {size} pixels"
-    return f"{what}: nearest is {nearest[1]}, but {nearest[2]}"
+    return f"{what}: {nearest[2] or f'none takes {size} pixels and {classes} classes'}"
 
 
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
+def _what(layer: Layer) -> tuple[str, tuple[int, ...]]:
+    return layer.kind, layer.shape
+
+
+def _said(layer: Layer) -> str:
+    return f"{layer.name} ({' '.join([layer.kind, ' x '.join(map(str, layer.shape))]).strip()})"
