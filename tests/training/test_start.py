@@ -63,7 +63,7 @@ def test_a_recipe_without_a_rate_takes_what_suits_the_net():
 
     practical = RECIPES["practical"]
     assert practical.optimiser.rate is None
-    for name, rate in [("alexnet", 0.01), ("resnet20_cifar", 0.01), ("lenet5", 0.001), ("nin_cifar", 0.05)]:
+    for name, rate in [("alexnet", 0.01), ("resnet20_cifar", 0.05), ("lenet5", 0.001), ("nin_cifar", 0.02)]:
         assert decide(replace(practical, model=name), Packed(), 100).optimiser.rate == rate
     told = replace(practical, model="lenet5", optimiser=replace(practical.optimiser, rate=0.3))
     assert decide(told, Packed(), 100).optimiser.rate == 0.3
