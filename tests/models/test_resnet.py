@@ -313,7 +313,7 @@ def test_the_first_loss_is_that_of_a_guess(name):
     side = net.size
     loss = net.loss(torch.rand(8, 3, side, side) * 255, torch.arange(8))
     assert list(loss) == ["cross_entropy"]
-    assert float(loss["cross_entropy"]) == pytest.approx(log(10), rel=0.05)
+    assert float(loss["cross_entropy"]) == pytest.approx(log(10), rel=0.2)
 
 
 def test_one_step_follows_the_gradient_through_branch_and_shortcut():
