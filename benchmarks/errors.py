@@ -14,16 +14,33 @@ from pathlib import Path
 import measured
 
 FASHION = ("train", "/usr/share/datasets/fashion-mnist")
-SHIFTED = ("--data.margin", "1", "--augmentation.pad", "2", "--augmentation.colour", "off")
+WHOLE = ("--data.margin", "1", "--augmentation.colour", "off")  # clothes lie in the middle: no zooming in
+BFLOAT16 = ("--optimiser.precision", "bfloat16")
 COMMANDS = {
     "digits": ["train", "digits"],
     "fashion_mnist": [
         *(*FASHION, "--epochs", "6", "--data.margin", "1.06"),
         *("--optimiser.batch", "64", "--optimiser.rate", "0.05", "--augmentation.colour", "off"),
     ],
+    "fashion_mnist_lenet5": [
+        *(*FASHION, "--model", "lenet5", *WHOLE[:2], "--augmentation.crop", "false", "--augmentation.mirror", "false"),
+        *(*WHOLE[2:], "--epochs", "14", "--optimiser.batch", "64", "--optimiser.rate", "0.003"),
+    ],
+    "fashion_mnist_nin": [
+        *(*FASHION, "--model", "nin_mnist", *WHOLE, "--epochs", "8"),
+        *("--optimiser.batch", "64", "--optimiser.rate", "0.05"),
+    ],
+    "fashion_mnist_vgg": [
+        *(*FASHION, "--model", "vgg_cifar", "--size", "32", *WHOLE[:2], "--augmentation.pad", "2", *WHOLE[2:]),
+        *("--epochs", "3", "--optimiser.batch", "64", "--optimiser.rate", "0.015", *BFLOAT16),
+    ],
+    "fashion_mnist_googlenet": [
+        *(*FASHION, "--model", "googlenet", "--size", "32", *WHOLE, "--epochs", "9"),
+        *("--optimiser.batch", "64", "--optimiser.rate", "0.012", *BFLOAT16),
+    ],
     "fashion_mnist_resnet20": [
-        *(*FASHION, "--model", "resnet20_cifar", "--size", "28", *SHIFTED, "--epochs", "10"),
-        *("--optimiser.batch", "128", "--optimiser.rate", "0.1", "--optimiser.precision", "bfloat16"),
+        *(*FASHION, "--model", "resnet20_cifar", "--size", "28", *WHOLE[:2], "--augmentation.pad", "2", *WHOLE[2:]),
+        *("--epochs", "10", "--optimiser.batch", "128", "--optimiser.rate", "0.1", *BFLOAT16),
     ],
 }
 
