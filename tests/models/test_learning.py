@@ -1,0 +1,109 @@
+"""Every named net learns: sixteen images at its smallest input, cross-entropy under 0.1 in a stated number of steps."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from alexnet.models import names
+
+ROOT = Path(__file__).parents[2]
+
+# Rate and steps allowed, one seed.
+ROWS = {
+    "alexnet": (0.005, 100),
+    "alexnet_2012": (0.005, 100),
+    "alexnet_one_column": (0.005, 100),
+    "alexnet_half": (0.005, 100),
+    "caffe_alexnet": (0.005, 100),
+    "caffenet": (0.005, 100),
+    "alexnet_2014": (0.005, 100),
+    "lenet5": (0.003, 60),
+    "lenet5_mse": (0.003, 60),
+    "lenet5_softmax": (0.03, 250),
+    "nin": (0.02, 150),
+    "nin_cifar": (0.02, 100),
+    "nin_mnist": (0.02, 250),
+    "vgg_a": (0.005, 50),
+    "vgg_a_lrn": (0.005, 50),
+    "vgg_b": (0.005, 50),
+    "vgg_c": (0.005, 50),
+    "vgg_d": (0.005, 50),
+    "vgg_e": (0.005, 50),
+    "vgg_a_bn": (0.01, 50),
+    "vgg_b_bn": (0.01, 50),
+    "vgg_d_bn": (0.01, 50),
+    "vgg_e_bn": (0.01, 50),
+    "vgg_cifar": (0.005, 50),
+    "googlenet": (0.005, 50),
+    "googlenet_bn": (0.005, 150),
+    "googlenet_torchvision": (0.005, 150),
+    "plain18": (0.02, 50),
+    "plain34": (0.02, 50),
+    "resnet18": (0.02, 50),
+    "resnet34": (0.02, 50),
+    "resnet50": (0.02, 50),
+    "resnet101": (0.02, 50),
+    "resnet152": (0.02, 50),
+    "resnet50_v1_5": (0.02, 50),
+    "resnet101_v1_5": (0.02, 50),
+    "resnet152_v1_5": (0.02, 50),
+    "resnet20_cifar": (0.05, 50),
+    "resnet32_cifar": (0.05, 50),
+    "resnet44_cifar": (0.05, 50),
+    "resnet56_cifar": (0.05, 50),
+    "resnet110_cifar": (0.05, 50),
+}
+
+# These are run every time; their relatives, which take several seconds each, are slow tests.
+FAST = {
+    "lenet5", "lenet5_mse", "lenet5_softmax", "nin_cifar", "nin_mnist", "vgg_cifar", "googlenet", "resnet18",
+    "resnet20_cifar",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def script():
+    """benchmarks/learning.py, which asks ten seeds of two nets, and this test one of each."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(str(ROOT / "benchmarks"))
+        spec = importlib.util.spec_from_file_location("learning", ROOT / "benchmarks" / "learning.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return module
+
+
+def test_the_table_has_every_named_net():
+    assert list(ROWS) == [name for name in names() if name != "tiny"]
+    assert set(ROWS) >= FAST
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in ROWS]
+)
+def test_every_named_net_learns(name, script):
+    rate, steps = ROWS[name]
+    net = script.fresh(name, seed=0)
+    assert net.size == net.smallest
+    outcome = script.learn(net, *script.task(net.size, seed=0), rate, steps, seed=0)
+    assert outcome.steps is not None, f"{name}: {outcome.cross_entropy:.3f} after {steps} steps"
+    assert outcome.cross_entropy < 0.1
+
+
+@torch.no_grad()
+def test_the_images_are_sixteen_and_unlike(script):
+    images, labels = script.task(32, seed=0)
+    assert images.shape == (16, 3, 32, 32)
+    assert labels.tolist() == [0, 1, 2, 3] * 4
+    apart = torch.cdist(images.flatten(1), images.flatten(1)) + 1e9 * torch.eye(16)
+    assert apart.min() > 1000
+    assert images.min() >= 0
+    assert images.max() <= 255
+
+
+def test_a_net_that_does_not_learn_is_seen(script):
+    net = script.fresh("lenet5_softmax", seed=0)
+    outcome = script.learn(net, *script.task(32, seed=0), rate=0.0, steps=10, seed=0)
+    assert outcome.steps is None
+    assert outcome.cross_entropy > 1
