@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[2]
 
 # Rate and steps allowed, one seed.
 ROWS = {
-    "alexnet": (0.005, 100),
-    "alexnet_2012": (0.005, 100),
-    "alexnet_one_column": (0.005, 100),
-    "alexnet_half": (0.005, 100),
-    "caffe_alexnet": (0.005, 100),
-    "caffenet": (0.005, 100),
-    "alexnet_2014": (0.005, 100),
+    "alexnet": (0.01, 80),
+    "alexnet_2012": (0.01, 80),
+    "alexnet_one_column": (0.01, 80),
+    "alexnet_half": (0.01, 80),
+    "caffe_alexnet": (0.01, 80),
+    "caffenet": (0.01, 80),
+    "alexnet_2014": (0.01, 80),
     "lenet5": (0.003, 60),
     "lenet5_mse": (0.003, 60),
     "lenet5_softmax": (0.03, 250),
@@ -58,7 +58,7 @@ ROWS = {
 
 # These are run every time; their relatives, which take several seconds each, are slow tests.
 FAST = {
-    "lenet5", "lenet5_mse", "lenet5_softmax", "nin_cifar", "nin_mnist", "vgg_cifar", "googlenet", "resnet18",
+    "alexnet", "lenet5", "lenet5_mse", "lenet5_softmax", "nin_cifar", "nin_mnist", "vgg_cifar", "googlenet", "resnet18",
     "resnet20_cifar",
 }  # fmt: skip
 
