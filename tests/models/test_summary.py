@@ -103,3 +103,10 @@ def test_the_terminal_shows_every_number_whole_in_eighty_columns(name):
     for total in ("parameters", "multiply_adds", "activations"):
         assert f"{document[total]:,}" in text
     json.dumps(document)
+
+
+def test_a_dropout_is_called_one_whatever_its_kind():
+    for name in ("alexnet", "caffe_alexnet"):
+        with torch.device("meta"):
+            kinds = {row["name"]: row["kind"] for row in layer_table(build(name))}
+        assert kinds["drop6"] == "dropout"

@@ -67,7 +67,7 @@ def layer_table(net: Classifier, size: int | None = None) -> list[dict[str, Any]
             sees, step = sees + (kernel - 1) * step, step * stride
         row = {
             "name": name,
-            "kind": getattr(stage, "kind", None) or KINDS.get(type(stage), type(stage).__name__),
+            "kind": KINDS.get(type(stage)) or getattr(stage, "kind", type(stage).__name__),
             "output": list(y.shape[1:]),
             "parameters": sum(p.numel() for p in stage.parameters()),
             "multiply_adds": multiply_adds,
