@@ -23,6 +23,9 @@ from alexnet.models.published_family import START
 from alexnet.models.published_training import TRAINING as TRAINING_OF_FAMILY
 
 
+NAMES = tuple(names())  # before other tests' nets are among them
+
+
 @pytest.fixture(autouse=True)
 def each_net_is_read_once(monkeypatch) -> None:
     monkeypatch.setattr(compare_module, "facts", once)
@@ -41,9 +44,9 @@ def by_topic(a: str, b: str) -> dict[str, tuple[str, str]]:
     return {row["topic"]: (row["a"], row["b"]) for row in differences(a, b)}
 
 
-@pytest.mark.parametrize("a", names())
+@pytest.mark.parametrize("a", NAMES)
 def test_every_fact_has_a_source_and_both_directions_agree(a):
-    for b in names():
+    for b in NAMES:
         rows = differences(a, b)
         assert bool(rows) == (a != b)
         for row in rows:
@@ -56,7 +59,7 @@ def test_every_fact_has_a_source_and_both_directions_agree(a):
 def test_all_nets_speak_of_the_same_topics_and_alexnets_of_some_more():
     topics = list(once("vgg_a"))
     assert len(topics) > 45
-    for name in names():
+    for name in NAMES:
         own = [topic for topic in once(name) if topic not in topics]
         assert set(once(name)) - set(own) == set(topics)
         assert own == (
@@ -68,9 +71,9 @@ def test_all_nets_speak_of_the_same_topics_and_alexnets_of_some_more():
 
 def test_what_is_said_of_a_net_is_said_of_a_topic_and_of_a_net_that_there_is():
     sources, training = NET_SOURCES | SOURCES_OF_FAMILY, TRAINING | TRAINING_OF_FAMILY
-    assert set(sources) == set(training) == set(names())
-    assert set(START) == set(names()) - set(VARIANTS)
-    for name in names():
+    assert set(sources) == set(training) == set(NAMES)
+    assert set(START) == set(NAMES) - set(VARIANTS)
+    for name in NAMES:
         assert set(sources[name]) - {""} <= set(once(name))
         assert set(training[name]) == set(TRAINING["alexnet"])
 

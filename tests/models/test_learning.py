@@ -9,6 +9,7 @@ import torch
 from alexnet.models import names
 
 ROOT = Path(__file__).parents[2]
+NAMES = names()  # before other tests' nets are among them
 
 # Rate and steps allowed, one seed.
 ROWS = {
@@ -75,7 +76,7 @@ def script():
 
 
 def test_the_table_has_every_named_net():
-    assert list(ROWS) == [name for name in names() if name != "tiny"]
+    assert list(ROWS) == NAMES
     assert set(ROWS) >= FAST
 
 
