@@ -22,7 +22,6 @@ from alexnet.models.published_family import NET_SOURCES as SOURCES_OF_FAMILY
 from alexnet.models.published_family import START
 from alexnet.models.published_training import TRAINING as TRAINING_OF_FAMILY
 
-
 NAMES = tuple(names())  # before other tests' nets are among them
 
 
