@@ -27,12 +27,12 @@ COMMANDS = {
         *(*WHOLE[2:], "--epochs", "14", "--optimiser.batch", "64", "--optimiser.rate", "0.003"),
     ],
     "fashion_mnist_nin": [
-        *(*FASHION, "--model", "nin_mnist", *WHOLE, "--epochs", "8"),
-        *("--optimiser.batch", "64", "--optimiser.rate", "0.05"),
+        *(*FASHION, "--model", "nin_mnist", *WHOLE, "--epochs", "6"),
+        *("--optimiser.batch", "64", "--optimiser.rate", "0.05", *BFLOAT16),
     ],
     "fashion_mnist_vgg": [
-        *(*FASHION, "--model", "vgg_cifar", "--size", "32", *WHOLE[:2], "--augmentation.pad", "2", *WHOLE[2:]),
-        *("--epochs", "3", "--optimiser.batch", "64", "--optimiser.rate", "0.015", *BFLOAT16),
+        *(*FASHION, "--model", "vgg_cifar", "--size", "32", *WHOLE, "--epochs", "3"),
+        *("--optimiser.batch", "64", "--optimiser.rate", "0.02", *BFLOAT16),
     ],
     "fashion_mnist_googlenet": [
         *(*FASHION, "--model", "googlenet", "--size", "32", *WHOLE, "--epochs", "9"),
