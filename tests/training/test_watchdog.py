@@ -26,6 +26,16 @@ def test_a_loss_at_chance_for_long_is_said_once():
     assert "--recipe practical" in said[0]
 
 
+def test_chance_is_told_by_the_cross_entropy_alone():
+    chance = math.log(10)
+    sides = {"cross_entropy": chance, "side_4a": 0.3 * chance, "side_4d": 0.3 * chance}
+    assert len(Watchdog.for_counts([50] * 10).after_steps(FLAT_STEPS, [sides] * FLAT_STEPS)) == 1
+    learning = {"cross_entropy": chance / 1.6, "side_4a": 0.3 * chance / 1.6, "side_4d": 0.3 * chance / 1.6}
+    assert Watchdog.for_counts([50] * 10).after_steps(FLAT_STEPS, [learning] * FLAT_STEPS) == []
+    distances = {"penalty": chance / 2, "competition": chance / 2}  # LeNet-5's: no cross-entropy, no chance
+    assert Watchdog.for_counts([50] * 10).after_steps(FLAT_STEPS, [distances] * FLAT_STEPS) == []
+
+
 def test_a_loss_that_falls_is_not_called_flat():
     assert feed(Watchdog.for_counts([50] * 10), [math.log(10) * 0.998**i for i in range(1000)]) == []
 
@@ -106,3 +116,13 @@ def test_layer_health_finds_what_was_done_to_a_net(tiny):
     step = 0.01 * (gradient + 0.0005 * (before + 0.01 * gradient)).norm() / before.norm()
     assert rows["conv3"]["update_to_weight"] == pytest.approx(float(step), rel=0.01)
     assert net.training
+
+
+def test_the_dead_scores_of_nins_last_relu_are_seen():
+    torch.manual_seed(0)
+    net = build("nin_mnist", classes=4, size=28, start="he")
+    optimiser = make_optimiser(parameter_groups(net, Recipe(), set(), set()), Recipe())
+    with torch.no_grad():
+        net.get_submodule("cccp6").get_parameter("bias")[:3] = -1e6
+    rows = {row["stage"]: row for row in layer_health(net, torch.rand(8, 3, 28, 28) * 255, optimiser)}
+    assert rows["cccp6"]["dead"] == pytest.approx(3 / 4)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from alexnet.errors import JobFailed
 from alexnet.models import Classifier
+from alexnet.models.blocks import ConvReLU
 
 FLAT_STEPS = 200  # a loss at chance for so many steps is worth a word
 DEAD_SHARE = 0.5  # of a layer's units silent on a whole batch
@@ -27,7 +28,7 @@ class Watchdog:
 
     Attributes:
         chance: the losses of a net that knows nothing: ln(classes), and the entropy of the class shares.
-        recent: the losses of the last FLAT_STEPS steps.
+        recent: the cross-entropy of the last FLAT_STEPS steps; none of a net whose loss is another.
         said: what was said already; nothing is said twice.
     """
 
@@ -56,7 +57,9 @@ class Watchdog:
                         f"{name} is {value} at step {at}: the net has blown up; take a tenth of --optimiser.rate, "
                         "or --net.start he --net.scale deviation"
                     )
-            self.recent = [*self.recent, sum(named.values())][-FLAT_STEPS:]
+            if "cross_entropy" not in named:  # LeNet-5's penalties do not compare with ln(classes)
+                continue
+            self.recent = [*self.recent, named["cross_entropy"]][-FLAT_STEPS:]  # without side classifiers
             if self._is_flat():
                 messages += self._say(
                     "flat",
@@ -126,7 +129,7 @@ def layer_health(net: Classifier, images: Tensor, optimiser: torch.optim.SGD) ->
 
     A unit (a map, in a convolution) is dead when it is zero everywhere for every image of the batch. The last
     step is rate x momentum buffer; a stage of several layers is taken as one. Frozen layers have no step (None). The
-    last layer's scores have no dead units.
+    last layer's scores have no dead units, unless it cuts them at 0, as NIN's does.
 
     Args:
         net: in training; put back as it was.
@@ -149,7 +152,8 @@ def layer_health(net: Classifier, images: Tensor, optimiser: torch.optim.SGD) ->
         steps = [rates[id(w)] * b.norm() for w, b in zip(weights, buffers, strict=True) if b is not None]
         size = torch.stack([w.norm() for w in weights]).norm()
         update = float(torch.stack(steps).norm() / size) if steps else None
-        dead = 0.0 if stage == net.classifier_stage else _dead_share(x)
+        scores = stage == net.classifier_stage and not isinstance(module, ConvReLU)
+        dead = 0.0 if scores else _dead_share(x)
         rows.append({"stage": stage, "update_to_weight": update, "dead": dead})
     net.train(training)
     return rows
