@@ -24,5 +24,7 @@ lock: setup                               ## the versions that the tests ran wit
 	$(IN)/pip freeze --exclude-editable | grep -vE '^(nvidia|cuda|triton)' > constraints.txt
 
 results: setup                            ## the files behind the figures in README and docs
-	$(IN)/python benchmarks/errors.py digits && $(IN)/python benchmarks/errors.py fashion_mnist
-	$(IN)/python benchmarks/photographs.py && $(IN)/python benchmarks/lrn.py && $(IN)/python benchmarks/tables.py
+	cd benchmarks && for name in $$(../$(IN)/python -c 'import errors; print(*errors.COMMANDS)'); do \
+		../$(IN)/python errors.py $$name || exit; done
+	$(IN)/python benchmarks/photographs.py && $(IN)/python benchmarks/lrn.py && $(IN)/python benchmarks/learning.py
+	$(IN)/python benchmarks/tables.py

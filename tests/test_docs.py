@@ -17,6 +17,8 @@ from alexnet.version import __version__
 ROOT = Path(__file__).parents[1]
 PAGES = [*(ROOT / name for name in ("README.md", "README.zh.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
+SOURCE_2012 = RECIPES["source_2012"].optimiser
+RATE_OF_BIASES = (SOURCE_2012.rate or 0) * SOURCE_2012.bias_rate
 EVERYWHERE = {"-h", "--help", "-V", "--version"}
 
 
@@ -151,15 +153,21 @@ def test_the_page_on_recipes_has_the_moments_of_every_event():
     text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
     table = re.search(r"^\| recipe \| at epoch .*\n\|.*\n((?:\|.*\n)*)", text, re.MULTILINE)
     assert table
-    told, name = {}, ""
+    told, rates, name = {}, {}, ""
     for line in table[1].splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         name = cells[0].strip("`") or name
         told.setdefault(name, set()).update(float(moment) for moment in cells[1].split(","))
         for event in RECIPES[name].schedule.events:
             assert event.stage is None or f"`{event.stage}`" in table[1], name
+        rates.setdefault(name, []).extend(map(float, re.findall(r"(?<![\w.])0\.\d+|\b0(?=:)", cells[2])))
     events = {name: recipe.schedule.events for name, recipe in RECIPES.items() if recipe.schedule.events}
     assert told == {name: {event.epoch for event in of_one} for name, of_one in events.items()}
+    biases = {"source_2012": [RATE_OF_BIASES]}  # said beside them: no event's
+    given = {name: [event.rate for event in of_one if event.rate is not None] for name, of_one in events.items()}
+    assert {name: sorted(of_one) for name, of_one in rates.items()} == {
+        name: sorted(of_one + biases.get(name, [])) for name, of_one in given.items()
+    }
 
 
 def test_the_page_on_recipes_has_the_rates_of_the_nets():
