@@ -43,10 +43,12 @@ def resized(plane: Tensor, h: int, w: int) -> Tensor:
 
 
 def padded(planes: Planes, pad: int, mean: Tensor) -> Planes:
-    """Add `pad` pixels on every side, in the mean colour: once it is subtracted, they are zero.
+    """Add `pad` pixels on every side, in the mean colour: exactly zero where a mean per channel is subtracted.
 
     So a patch of the image's own size reaches `pad` pixels over its edge, as in the training on CIFAR-10 of the
-    ResNet paper (section 4.2: 4 pixels padded on each side, of images whose mean is subtracted).
+    ResNet paper (section 4.2: 4 pixels padded on each side). The paper subtracts the mean image first and pads
+    with zeros then; here a mean image is subtracted after, where the patch lies, so that with one the border is its
+    mean colour less its pixels: near zero, not zero.
 
     Args:
         planes: the images.

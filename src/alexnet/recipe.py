@@ -16,7 +16,8 @@ class Data:
 
     Attributes:
         test: share of the images kept for the test, where the source names no test part.
-        validation: share kept for validation, where the source names no validation part.
+        validation: share kept for validation, where the source names no validation part; with 0 the last weights
+            are the run's, and nothing is calibrated.
         margin: shorter side of stored photographs as a multiple of the input's side.
         stored: the same in pixels, where it is not to follow the input's side.
         crop: store centre squares, or whole images for recipes that sample scales.
@@ -60,8 +61,8 @@ class Augmentation:
             the input's side, all between them alike; by default always what tests are cut from.
         area: smallest and largest share of the image's area that the patch covers, with sides between 3:4 and
             4:3, before it is brought to the input's size; by default the patch is cut at the input's size.
-        pad: pixels added on every side before the patch is cut, in the colour that the net subtracts, so that
-            the net sees zeros there; test views are cut from the unpadded image.
+        pad: pixels added on every side before the patch is cut, in the mean colour: exactly zero for the net where a
+            mean per channel is subtracted; test views are cut from the unpadded image.
         crop: crop at random, or take the centre.
         mirror: mirror with probability 0.5; by default on, and off for digits and characters.
         shared_by: consecutive images that share one crop position and mirror (32 in the 2012 code).
@@ -91,7 +92,8 @@ class Optimiser:
         decay: weight decay.
         batch: images in a step.
         micro_batch: images put through the net at once; the gradients of a batch are added up. By
-            default the whole batch.
+            default the whole batch. Batch norm then goes by the statistics of each part, so that only nets without it
+            take the same steps.
         bias_rate: the biases' rate as a multiple of `rate`.
         bias_decay: whether biases decay too.
         kept_rate: rate of the layers taken from another run, as a multiple of `rate` (fine-tuning).
@@ -180,7 +182,7 @@ class Recipe:
         name: which recipe this is, or was before fields were set; a file's name says which one it changes.
         model: one of `alexnet models`.
         size: side of the net's input in pixels; by default what the net was published with (224, Caffe's 227), and
-            67 for images of at most 64 pixels.
+            for images of at most 64 pixels a smaller one that depends on the net.
         epochs: passes over the training part; by default as many as see about 20,000 images, 6 to 60.
         max_minutes: stop training after so many minutes, keeping what was reached; counted anew when resumed.
         seed: of the initial weights, the order of the images, the augmentation and the dropout.

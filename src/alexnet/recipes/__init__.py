@@ -41,6 +41,8 @@ RECIPES: dict[str, Recipe] = {
     "resnet_cifar_deep": RESNET_CIFAR_DEEP,
 }
 
+PAIRS = {"augmentation.scale": "[1.14,2.14]", "augmentation.area": "[0.08,1]"}  # how fields of two numbers are written
+
 
 def load_recipe(name_or_file: str | Path) -> Recipe:
     """Give a named recipe, or read one from a YAML file.
@@ -139,8 +141,18 @@ def _numbers(recipe: Recipe) -> list[tuple[str, Any, bool | None, str]]:
     shares = {"data.test": data.test, "data.validation": data.validation, "schedule.warm_up": schedule.warm_up}
     scale, area = recipe.augmentation.scale, recipe.augmentation.area
     pairs = [
-        ("augmentation.scale", scale, scale and 1 <= scale[0] <= scale[1], "a smaller and a larger multiple, from 1"),
-        ("augmentation.area", area, area and 0 < area[0] <= area[1] <= 1, "a smaller and a larger share, up to 1"),
+        (
+            "augmentation.scale",
+            scale,
+            scale and 1 <= scale[0] <= scale[1],
+            f"a smaller and a larger multiple, from 1, such as {PAIRS['augmentation.scale']}",
+        ),
+        (
+            "augmentation.area",
+            area,
+            area and 0 < area[0] <= area[1] <= 1,
+            f"a smaller and a larger share, up to 1, such as {PAIRS['augmentation.area']}",
+        ),
         ("augmentation.area", area, not scale, "it or --augmentation.scale, not both"),
     ]
     below_one = {"optimiser.momentum": optimiser.momentum}
@@ -170,9 +182,10 @@ def one_line(error: Exception) -> str:
     given = re.search(r"(?:Given value|Got value): (.*)", text)
     wanted = sorted(set(re.findall(r"Expected an? (<class '\w+'>|[\w.]+\[.*?\])", text)))
     if key and given and wanted:
-        kinds = " or ".join(re.sub(r"<class '(\w+)'>", r"\1", kind).removeprefix("typing.") for kind in wanted).replace(
-            "NoneType", "null"
-        )
+        kinds = " or ".join(re.sub(r"<class '(\w+)'>", r"\1", kind).removeprefix("typing.") for kind in wanted)
+        kinds = kinds.replace("NoneType", "null")
+        if key[1] in PAIRS:
+            kinds = kinds.replace("tuple", f"two numbers such as {PAIRS[key[1]]}")
         return f"--{key[1]} got {given[1].strip()!r}: wanted {kinds}"
     return " ".join(text.split())
 

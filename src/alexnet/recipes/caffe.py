@@ -13,7 +13,7 @@ CAFFE = Recipe(
     model="caffe_alexnet",
     size=227,
     epochs=90,  # 450,000 steps of 256 images
-    data=Data(margin=256 / 227),
+    data=Data(margin=256 / 227, validation=0),  # all images train: the steps are counted so
     net=Net(start="paper", mean="image", scale="one"),
     augmentation=Augmentation(crop=True, colour="off"),  # mirrored (but digits are not), no relighting
     optimiser=Optimiser(

@@ -18,7 +18,11 @@ GOOGLENET = Recipe(
     model="googlenet",
     size=224,  # section 5
     epochs=250,  # Caffe: 10 million steps of 32 images
-    data=Data(margin=256 / 224, crop="none"),  # section 7: the smallest of the test's scales; patches from whole images
+    data=Data(
+        margin=256 / 224,  # section 7: the smallest of the test's scales
+        crop="none",  # patches from whole images
+        validation=0,  # all images train: the steps are counted so
+    ),
     net=Net(
         start="paper",  # Caffe: Xavier's
         mean="channel",  # section 5: zero mean

@@ -18,7 +18,7 @@ LENET5 = Recipe(
     model="lenet5",
     size=32,  # section II-B: 32x32
     epochs=20,  # section III-B: 20 passes
-    data=Data(margin=1.0),  # the whole image, no patches
+    data=Data(margin=1.0, validation=0),  # the whole image, no patches; all 60,000 train
     net=Net(
         start="paper",  # appendix A: uniform within 2.4 / fan-in
         mean="own",  # section II-B: background -0.1, ink 1.175
