@@ -25,7 +25,7 @@ def packed_for(
         # Small images keep their own size, and packed ones theirs, unless a side is asked for by name.
         asked = None if few or source.kind == "packed" or side == round(size * 256 / 224) else side
         if recipe.augmentation.scale and not few and source.kind != "packed":
-            asked = round(size * recipe.augmentation.scale[1])  # so that none has to be enlarged
+            asked = max(side, round(size * recipe.augmentation.scale[1]))  # so that none has to be enlarged
         source = packed_in_cache(source, recipe.data.stored or asked, recipe.data.crop, recipe.data.format, size)
     if source.native and recipe.size is None:
         size = small
