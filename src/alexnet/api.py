@@ -64,7 +64,7 @@ def train(
             PIL image, an array uint8 [h, w] or [h, w, 3], or a float tensor [c, h, w] of 0..1.
         recipe: a name, a YAML file, or a Recipe.
         out: the run's folder; by default runs/<source>-<model>-<n>. An existing one is never overwritten.
-        weights: run or file to start from (fine-tuning).
+        weights: run or file to start from (fine-tuning); it brings its net and size, so leave these out.
         freeze: stages that do not learn, such as ("conv1", "conv2").
         device: "auto", "cpu", "cuda" or "mps".
         root: where named sets are kept.
@@ -91,6 +91,7 @@ def train(
         device=device,
         root=Path(root) if root is not None else None,
         command=f"alexnet.train({name if not isinstance(source, str) else source!r}, ...) in {sys.argv[0] or 'Python'}",
+        given=fields,
     )
     return _fitted(run)
 

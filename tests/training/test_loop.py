@@ -134,6 +134,23 @@ def test_without_validation_images_the_last_weights_are_kept_and_nothing_is_meas
     assert not [row for row in read_journal(tmp_path / "run") if row["kind"] == "validation"]
 
 
+def test_validation_takes_no_more_images_at_once_than_memory_was_said_to_hold(recipe, cache, tmp_path, monkeypatch):
+    asked = []
+
+    def spy(net, packed, rows, side, size, batch):
+        asked.append(batch)
+        return {"error": 0.5, "loss": 1.0, "images": len(rows)}
+
+    monkeypatch.setattr(loop, "measure", spy)
+    run = start("digits", replace(recipe, epochs=1, data=Data(validation=0.01)), out=tmp_path / "run", device="cpu")
+    for batch, micro_batch, at_once in ((256, None, 128), (32, None, 64), (256, 16, 16)):
+        run.recipe = replace(recipe, optimiser=replace(recipe.optimiser, batch=batch, micro_batch=micro_batch))
+        assert run.at_once == at_once
+    run.recipe = replace(recipe, epochs=1, optimiser=replace(recipe.optimiser, batch=600, micro_batch=100))
+    fit(run)
+    assert asked == [100]
+
+
 def test_a_plateau_without_validation_images_is_refused(recipe, cache, tmp_path):
     plateau = replace(recipe, data=Data(validation=0.0), schedule=Schedule(kind="plateau"))
     with pytest.raises(InputError, match=r"no validation images: raise --data.validation"):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from alexnet.api import train
 from alexnet.checkpoint import load_weights, weights_file
 from alexnet.data import Source, open_source
 from alexnet.errors import InputError
@@ -17,6 +18,7 @@ from alexnet.models import MODELS, vgg
 from alexnet.recipe import Augmentation, Data, Net, Recipe, Schedule
 from alexnet.recipes import RECIPES
 from alexnet.recipes.practical import RATES
+from alexnet.training import start as starting
 from alexnet.training.loop import fit
 from alexnet.training.start import decide, resume, start
 
@@ -185,6 +187,13 @@ def test_photographs_are_stored_at_the_greatest_scale_that_patches_are_cut_from(
     assert run.net.mean.shape == (3, 67, 67)
 
 
+def test_photographs_are_stored_no_smaller_than_what_tests_are_cut_from(tiny, cache, tmp_path):
+    augmentation = Augmentation(scale=(1.0, 1.05))
+    recipe = replace(RECIPES["practical"], model=tiny, size=67, augmentation=augmentation)
+    run = start(photos(200), recipe, out=tmp_path / "a", device="cpu")
+    assert (run.side, run.packed.stored) == (77, 77)
+
+
 @pytest.mark.parametrize("name", ["vgg_d", "vgg16"])
 def test_an_alias_trains_the_net_that_it_names(name, thin_vgg, cache, tmp_path):
     run = start("digits", replace(RECIPES["practical"], model=name), out=tmp_path / "a", device="cpu")
@@ -286,14 +295,24 @@ def test_a_deep_vgg_without_a_trained_a_says_both_commands(thin_vgg, cache, tmp_
     assert not (tmp_path / "deep").exists()
 
 
-def test_a_deep_vgg_begins_with_nothing_but_a_vgg_a(thin_vgg, tiny_run, cache, tmp_path):
+def test_a_deep_vgg_begins_with_nothing_but_a_vgg_a(thin_vgg, tiny_run, cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(starting, "packed_for", None)  # ImageNet is not packed before this is said
     with pytest.raises(InputError, match=r"vgg_d cannot start from tiny: start one of .* from vgg_a"):
         start("digits", deep(), out=tmp_path / "deep", weights=tiny_run, device="cpu")
+    with pytest.raises(InputError, match=r"resnet18 cannot start from tiny"):
+        start("digits", deep(model="resnet18"), out=tmp_path / "deep", weights=tiny_run, device="cpu")
     assert not (tmp_path / "deep").exists()
 
 
+@pytest.mark.parametrize("field", [{"model": "caffenet"}, {"size": 131}])
+def test_what_comes_with_weights_is_not_asked_for_beside_them(field, tiny_run, cache, tmp_path):
+    with pytest.raises(InputError, match=f"--from brings its own net: leave --{next(iter(field))} "):
+        train("digits", weights=tiny_run, out=tmp_path / "tuned", **field)
+    assert not (tmp_path / "tuned").exists()
+
+
 def test_a_frozen_stage_changes_in_nothing_not_even_its_running_means(few, cache, tmp_path):
-    recipe = replace(RECIPES["practical"], model="resnet20_cifar", epochs=1, augmentation=Augmentation(mirror=False))
+    recipe = replace(RECIPES["practical"], model="resnet20_cifar", epochs=2, augmentation=Augmentation(mirror=False))
     run = start(few, recipe, out=tmp_path / "a", freeze=("conv1", "conv2_x"), device="cpu")
     before = {name: value.clone() for name, value in run.net.state_dict().items()}
     fit(run)

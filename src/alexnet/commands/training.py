@@ -62,9 +62,6 @@ def train(arguments: list[str]) -> int:
     else:
         if asked.moved:
             raise InputError("--source says where a resumed run finds its images: give SOURCE without the --source")
-        for brought in ("--size",) if recipe.net.start == "vgg_a" else ("--model", "--size"):
-            if asked["from"] and value_of(options, brought):
-                raise InputError(f"--from brings its own net: leave {brought} out")
         run = start(
             asked.source,
             recipe,
@@ -74,6 +71,7 @@ def train(arguments: list[str]) -> int:
             device=asked.device,
             root=Path(asked.root) if asked.root else None,
             command=shlex.join(["alexnet", "train", *arguments]),
+            given=[name for name in ("model", "size") if value_of(options, f"--{name}")],
         )
     from alexnet.api import complete
     from alexnet.progress import note

@@ -142,7 +142,7 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
             at.epoch += 1
             if len(run.parts.validation) == 0:
                 continue
-            result = measure(net, run.packed, run.parts.validation, run.side, run.size, batch=2 * n)
+            result = measure(net, run.packed, run.parts.validation, run.side, run.size, run.at_once)
             better = not at.best or (result["error"], result["loss"]) < (at.best["error"], at.best["loss"])
             if better:
                 at.best = {**result, "epoch": at.epoch, "step": at.step}
@@ -171,7 +171,8 @@ def forward_backward(
     """Add up the gradients of one batch, micro-batch by micro-batch; give the loss terms and the wrong answers.
 
     However a batch is divided, its gradients are those of the whole, but for rounding: the dropout masks are
-    drawn for the whole batch, and each part's loss counts by its share of the images.
+    drawn for the whole batch, and each part's loss counts by its share of the images. Not so with batch norm, where
+    each part is normalised by its own statistics.
 
     Args:
         net: in training mode.

@@ -76,6 +76,12 @@ class Run:
         counts = torch.tensor(self.class_counts, dtype=torch.float32)
         return counts.sum() / (len(counts) * counts)
 
+    @property
+    def at_once(self) -> int:
+        """Images that the net is shown at once in validation: 128, or as few as fit where memory is short."""
+        wanted = self.recipe.optimiser
+        return min(2 * wanted.batch, wanted.micro_batch or 128, 128)
+
     def to_training(self) -> None:
         """Put the net in training mode, but for the batch norms of frozen stages, whose running means would move."""
         self.net.train()
@@ -115,7 +121,9 @@ class Run:
         if len(rows) == 0:
             return
         wanted = self.recipe.evaluation
-        p = probabilities(self.net, self.packed, rows, self.side, self.size, wanted.views, wanted.averaged)
+        p = probabilities(
+            self.net, self.packed, rows, self.side, self.size, wanted.views, wanted.averaged, self.at_once
+        )
         labels = self.packed.labels[rows]
         self.temperature = fit_temperature(p, labels)
         calibrated = apply_temperature(p, self.temperature)

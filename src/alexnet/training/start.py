@@ -1,6 +1,7 @@
 """How a run begins, anew or where it was stopped: data packed and parted, net built, folder written."""
 
 import platform
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from alexnet.errors import InputError
 from alexnet.evaluation.evaluate import trained_on
 from alexnet.files import replacing, write_json, write_text
 from alexnet.models import Classifier, build, model
-from alexnet.models.vgg import from_shallower
+from alexnet.models.vgg import FROM_A, from_shallower
 from alexnet.progress import note
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields, as_yaml, recipe_from
@@ -39,6 +40,7 @@ def start(
     device: str = "auto",
     root: Path | None = None,
     command: str = "",
+    given: Collection[str] = (),
 ) -> Run:
     """Make a new run: pack the source, part it, build the net, and write the run's folder.
 
@@ -53,6 +55,7 @@ def start(
         device: "auto", "cpu", "cuda" or "mps".
         root: where named sets are kept.
         command: noted in the run's folder.
+        given: fields of the recipe that were asked for by name; of those that weights bring, that is an error.
 
     Raises:
         InputError: the folder exists; the data cannot be trained on; a stage or model does not exist.
@@ -64,6 +67,7 @@ def start(
     if weights is not None:
         weights = weights_file(weights).resolve()
         card = read_card(weights)
+        _refuse_weights(recipe, card, given)
         recipe = _brought(recipe, card)
     elif _is_staged(recipe):
         told = f"alexnet train {source if isinstance(source, str) else 'SOURCE'}"
@@ -123,6 +127,8 @@ def resume(folder: Path, source: str | None = None, device: str = "auto") -> Run
         InputError: no such run; it has ended; the images are gone or others.
     """
     about = read_run(folder)
+    if "compared_with" in about:
+        raise InputError(f"the weights in {folder} were brought in: begin a run with them, --from {folder}")
     state = load_state(folder / "state.pt")
     if state is None and "finished" in about:
         untested = not (folder / "evaluation.json").is_file()
@@ -218,6 +224,20 @@ def _is_staged(recipe: Recipe) -> bool:
     return recipe.net.start == "vgg_a"
 
 
+def _refuse_weights(recipe: Recipe, card: Card, given: Collection[str]) -> None:
+    """Refuse what weights bring themselves, and a staged start of other nets than the paper's, before any work."""
+    staged = _is_staged(recipe)
+    for name in ("size",) if staged else ("model", "size"):
+        if name in given:
+            raise InputError(f"--from brings its own net: leave --{name} (in Python {name}=) out")
+    wanted = model(recipe.model).name
+    if staged and (card.model != "vgg_a" or wanted not in FROM_A):
+        raise InputError(
+            f"{wanted} cannot start from {card.model}: start one of {', '.join(FROM_A)} from vgg_a, "
+            "or take another --recipe than vgg_deep"
+        )
+
+
 def _brought(recipe: Recipe, card: Card) -> Recipe:
     """The recipe with what comes with weights: what is subtracted, the input's size, and mostly the net."""
     net = recipe_from(card.recipe).net
@@ -310,7 +330,7 @@ def _write_folder(run: Run, command: str, weights: Path | None) -> None:
             "from": str(weights) if weights is not None else None,
             "fresh": sorted(run.fresh),
             "frozen": sorted(run.frozen),
-            "parameters": sum(p.numel() for p in run.net.parameters()),
+            "parameters": run.net.parameter_count,
             "size": run.size,
             "side": run.side,
             "first_filters": {

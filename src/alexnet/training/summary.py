@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from alexnet.evaluation.evaluate import evaluate
 from alexnet.training.run import Run
 
@@ -11,7 +13,7 @@ WHY = {
     "paper": "the paper's own; on little data its loss stays at ln(classes) for long",
     "source_2012": "the 2012 source code's",
     "caffe": "Caffe's bvlc_alexnet",
-    "lenet5": "the paper's rates, one image a step; the same for all weights, which the paper's are not",
+    "lenet5": "the paper's rates, but the same for all weights; one image a step, so it takes long",
     "nin": "the author's ImageNet release",
     "nin_cifar": "the author's CIFAR release; its rate of 0.1 is meant for whitened images",
     "vgg": "the paper's; on little data its loss stays at ln(classes) for long",
@@ -35,6 +37,20 @@ def opening_lines(run: Run) -> list[str]:
         f"training {run.epochs} epochs of batches of {recipe.optimiser.batch} on {run.device}, "
         f"{recipe.optimiser.precision}",
         f"run      {run.folder}",
+        *batch_norm_note(run),
+    ]
+
+
+def batch_norm_note(run: Run) -> list[str]:
+    """A line where batches are put through a net with batch norm in parts, which is not the same."""
+    wanted = run.recipe.optimiser
+    if wanted.micro_batch is None or wanted.micro_batch >= wanted.batch:
+        return []
+    if not any(isinstance(module, nn.BatchNorm2d) for module in run.net.modules()):
+        return []
+    return [
+        f"careful: batch norm takes its statistics from {wanted.micro_batch} images (--optimiser.micro_batch), "
+        f"not from the {wanted.batch} of a batch"
     ]
 
 
