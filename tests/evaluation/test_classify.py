@@ -6,6 +6,7 @@ import torch
 
 from alexnet.augment import center_view, to_planes
 from alexnet.data import open_source, pack
+from alexnet.evaluation import classify
 from alexnet.evaluation.classify import batch_probabilities, measure, probabilities
 from alexnet.models import build
 
@@ -65,3 +66,16 @@ def test_measuring_leaves_a_net_in_training_as_it_was(net, packed):
     labels = packed.labels[:50]
     assert result["error"] == pytest.approx((p.argmax(1) != labels).mean())
     assert result["loss"] == pytest.approx(-np.log(p[np.arange(50), labels]).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("views", "sizes"), [("center", [64, 6]), ("ten", [6] * 11 + [4]), ("dense", [8] * 8 + [6])])
+def test_of_more_or_larger_views_fewer_images_are_taken_at_once(net, packed, monkeypatch, views, sizes):
+    seen = []
+
+    def count(net, images, *_):
+        seen.append(len(images))
+        return torch.full((len(images), 10), 0.1)
+
+    monkeypatch.setattr(classify, "batch_probabilities", count)
+    probabilities(net, packed, np.arange(70), 134, 67, views, batch=64)
+    assert seen == sizes  # dense: an image and its mirror image of four times the pixels each

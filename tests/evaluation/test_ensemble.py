@@ -120,8 +120,28 @@ def test_what_cannot_be_averaged_is_said_in_one_line(tiny_run, tmp_path, cache):
         opened([tiny_run, tmp_path / "zero.safetensors"])
     elsewhere = replace(card, fingerprint="another", spec="")
     save_weights(tmp_path / "elsewhere.safetensors", net.state_dict(), elsewhere)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="the pack of the Dataset that this was trained on is gone"):
         ensemble([tmp_path / "elsewhere.safetensors", tiny_run])
+
+
+def test_weights_that_were_brought_in_are_averaged_on_images_that_are_named(brought, tiny_run, cache):
+    with pytest.raises(InputError, match=r"were brought in, .*--source of ensemble"):
+        ensemble([brought, tiny_run])
+    result = ensemble([brought, tiny_run], source="digits", split_name="test")
+    assert [row["trained_on"] for row in result["members"]] == [None, 0]
+    assert result["images"] == 359
+
+
+def test_imagenets_thousand_classes_are_the_same_by_their_order_whatever_they_are_called(tiny_run, tmp_path):
+    _, card = load_weights(tiny_run / "best.safetensors")
+    net = build("tiny", 1000, 67)
+    for name, source in (("words", "imagenet"), ("ids", "imagenet"), ("other", "photos")):
+        named = replace(card, classes=[f"{name} {999 - i}" for i in range(1000)], source=source)
+        save_weights(tmp_path / f"{name}.safetensors", net.state_dict(), named)
+    files = {name: tmp_path / f"{name}.safetensors" for name in ("words", "ids", "other")}
+    assert opened([files["words"], files["ids"]])[1].columns.tolist() == list(range(1000))
+    with pytest.raises(InputError, match="do not have the same classes"):
+        opened([files["words"], files["other"]])
 
 
 def test_images_are_found_again_by_their_bytes_whatever_their_order(tiny_run, cache):

@@ -1,5 +1,8 @@
 """Linear probes: which features, how they are averaged, what is fitted on what."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -144,3 +147,30 @@ def test_the_stage_before_the_classifier_is_the_default_and_an_unknown_one_is_na
     assert before_classifier(net) == "fc7"
     with pytest.raises(InputError, match="no stage 'fc9'; it has conv1"):
         probe(tiny_run, stages=["fc9"])
+
+
+def test_a_source_of_one_class_is_refused_before_any_feature_is_computed(tiny_run, array_source, cache, monkeypatch):
+    monkeypatch.setattr(room, "stage_features", None)
+    with pytest.raises(InputError, match="noise has training images of one class alone"):
+        probe(tiny_run, array_source(shape=(40, 8, 8), classes=1))
+
+
+def test_weights_that_were_brought_in_are_probed_on_images_that_are_named(brought, cache):
+    with pytest.raises(InputError, match=r"were brought in, .*SOURCE of evaluate and probe"):
+        probe(brought)
+    result = probe(brought, "digits", ["fc7"], most=60)
+    assert (result["trained_on"], result["trained_on_source"], result["images"]) == (None, "elsewhere", 359)
+    assert result["net"] is not None
+
+
+def test_the_nets_own_error_knows_imagenets_thousand_classes_by_their_order(tiny_run, monkeypatch):
+    _, card = load_weights(tiny_run / "best.safetensors")
+    card = replace(card, classes=[f"word {i}" for i in range(1000)], source="imagenet")
+    labels = np.array([7, 999, 0])
+    monkeypatch.setattr(room, "probabilities", lambda *_, **__: np.eye(1000)[labels])
+    packed = SimpleNamespace(kind="imagenet", classes=[f"n{i:08}" for i in range(1000)], labels=labels, name="imagenet")
+    own = room.own_error(SimpleNamespace(), card, packed, np.arange(3))
+    assert own is not None
+    assert own["top1_error"] == 0
+    packed.kind = "folder"
+    assert room.own_error(SimpleNamespace(), card, packed, np.arange(3)) is None

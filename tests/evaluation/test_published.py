@@ -42,6 +42,7 @@ def test_a_result_compares_only_with_a_figure_of_its_own_protocol(arguments, wor
         (("resnet20_cifar", "cifar10", "ten", "softmax", "test"), "no published figure with ten views"),
         (("resnet20_cifar", "mnist", "center", "softmax", "test"), "no paper measured resnet20_cifar on mnist"),
         (("resnet50", "cifar10", "center", "softmax", "test"), "no paper measured resnet50 on cifar10"),
+        (("nin_cifar", "cifar10", "center", "softmax", "test"), "10.41 % top-1 error, CIFAR-10 test"),
         (("nin_mnist", "mnist", "center", "softmax", "test"), "0.47 % top-1 error, MNIST test"),
         (("lenet5", "fashion-mnist", "center", "softmax", "test"), "no paper measured lenet5 on fashion-mnist"),
     ],

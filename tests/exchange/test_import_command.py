@@ -41,11 +41,15 @@ def test_it_predicts_and_is_measured_on_a_source_but_not_without(brought, photo_
     assert main(["evaluate", str(brought), str(photo_folder), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["images"], result["split"], result["model"]) == (60, "all", "thin_caffe_alexnet")
-    for command in ("evaluate", "report"):
-        assert main([command, str(brought)]) == 2
+    for command, words in {
+        ("evaluate",): "say which images to take (SOURCE of evaluate and probe, --source of ensemble)",
+        ("report",): f"alexnet evaluate {brought} SOURCE",
+        ("train", "--resume"): f"--from {brought}",
+    }.items():
+        assert main([*command, str(brought)]) == 2
         said = capsys.readouterr().err
         assert said.count("\n") == 1
-        assert f"alexnet evaluate {brought} SOURCE" in said
+        assert words in said
 
 
 def test_training_starts_from_it_with_its_net_and_what_it_subtracts(brought, photo_folder, tmp_path, capsys):

@@ -59,14 +59,15 @@ def probabilities(
     """Class probabilities of packed images, each exactly once and in the order of `rows`.
 
     Args:
+        batch: images at once by their centre views; of more or larger views as many fewer.
         what: what the progress bar says; no bar when empty.
 
     Returns: float64 [len(rows), classes].
     """
     training = net.training
     net.eval()
-    per_batch = max(1, batch // 10) if views == "ten" else batch
-    batches = Batches(packed, rows, per_batch, None)
+    shares = {"center": 1, "ten": 10, "dense": 2 * (side / size) ** 2}  # of the pixels of a centre view
+    batches = Batches(packed, rows, max(1, int(batch // shares[views])), None)
     out = np.empty((len(rows), net.classes))
     at = 0
     steps = batches.epoch(0)

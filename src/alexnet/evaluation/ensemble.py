@@ -1,6 +1,6 @@
 """Several nets asked about the same images, and the average of their answers.
 
-Krizhevsky et al. (2012, section 6.1) average the predictions of five and of seven nets, Szegedy et al. (2015,
+Krizhevsky et al. (2012, section 6) average the predictions of five and of seven nets, Szegedy et al. (2015,
 section 7) the softmax outputs of seven GoogLeNets: a plain mean of softmax outputs, over views first and then
 over nets, each net weighing the same. Temperatures are not applied: the papers had none.
 """
@@ -18,7 +18,7 @@ from alexnet.data import Packed, Source
 from alexnet.devices import choose_device
 from alexnet.errors import InputError
 from alexnet.evaluation.classify import probabilities
-from alexnet.evaluation.evaluate import class_numbers, images_of, rows_of, trained_on
+from alexnet.evaluation.evaluate import class_numbers, images_of, places, rows_of, trained_on
 from alexnet.evaluation.metrics import errors_text, figures, top_k
 from alexnet.files import replacing
 from alexnet.models import Classifier
@@ -137,13 +137,13 @@ def opened(runs: Sequence[str | Path]) -> list[Member]:
         file = weights_file(run)
         net, card = load_weights(file)
         classes = members[0].card.classes if members else card.classes
-        only = [*(set(classes) - set(card.classes)), *(set(card.classes) - set(classes))]
-        if only:
+        columns = places(classes, members[0].card.source if members else card.source, card)
+        if (columns < 0).any() or len(classes) != len(card.classes):
+            only = set(classes) ^ set(card.classes)
             raise InputError(
                 f"{run} and {runs[0]} do not have the same classes ({', '.join(sorted(only)[:5])} in one of them "
                 "only): average nets that were trained on the same classes"
             )
-        columns = np.array([card.classes.index(name) for name in classes])
         members.append(Member(str(run), file.parent, net, card, columns))
     return members
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,8 @@ def images_of(card: Card, folder: Path, source: str | Source | None, root: Path 
         about = read_run(folder) if (folder / "run.json").is_file() else {}
         if "compared_with" in about:
             raise InputError(
-                f"the weights in {folder} were brought in, without the images they were trained on: give images as "
-                f"SOURCE, alexnet evaluate {folder} SOURCE"
+                f"the weights in {folder} were brought in, without the images they were trained on: "
+                "say which images to take (SOURCE of evaluate and probe, --source of ensemble)"
             )
         where = Path(about["packed"]) if about else None
         if where is not None and where.is_dir():
@@ -132,20 +133,37 @@ def rows_of(packed: Packed, card: Card, split_name: str | None) -> tuple[np.ndar
     return rows, split_name or "test"
 
 
+def places(classes: Sequence[str], kind: str, card: Card) -> np.ndarray:
+    """Where a net has each of these classes: int64 [classes], -1 for one that it does not know.
+
+    All of ImageNet's thousand classes are in the order of their synsets' ids, whatever a net's weights call them.
+    All others are matched by name.
+
+    Args:
+        classes: of a source, or of another net.
+        kind: of the source, or where the other net was trained.
+        card: the net's.
+    """
+    imagenet = kind == card.source == "imagenet" and len(classes) == len(card.classes) == 1000
+    if imagenet or list(classes) == card.classes:
+        return np.arange(len(classes))
+    place = {name: number for number, name in enumerate(card.classes)}
+    return np.array([place.get(name, -1) for name in classes])
+
+
 def class_numbers(packed: Packed, card: Card) -> np.ndarray:
     """The labels of a source in the net's own order of classes: int64 [n].
 
-    All of ImageNet's thousand classes are in the order of their synsets' ids, whatever a net's weights call them.
+    Raises:
+        InputError: classes that the net does not know.
     """
-    if packed.kind == card.source == "imagenet" and len(packed.classes) == len(card.classes) == 1000:
-        return packed.labels
-    unknown = [name for name in packed.classes if name not in card.classes]
+    numbers = places(packed.classes, packed.kind, card)
+    unknown = [name for name, number in zip(packed.classes, numbers) if number < 0]
     if unknown:
         raise InputError(
             f"{packed.name} has classes that the net does not know ({', '.join(unknown[:5])}): "
             f"it knows {', '.join(card.classes[:10])}; name the class folders as in training"
         )
-    numbers = np.array([card.classes.index(name) for name in packed.classes])
     return numbers[packed.labels]
 
 

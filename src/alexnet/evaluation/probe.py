@@ -26,7 +26,7 @@ from alexnet.devices import choose_device
 from alexnet.errors import InputError
 from alexnet.evaluation.baselines import first_by_rank
 from alexnet.evaluation.classify import probabilities
-from alexnet.evaluation.evaluate import class_numbers, images_of, trained_on
+from alexnet.evaluation.evaluate import class_numbers, images_of, places, trained_on
 from alexnet.evaluation.metrics import errors_text, figures, top_k
 from alexnet.models import Classifier, Dropout
 from alexnet.progress import track
@@ -70,7 +70,7 @@ def probe(
         drawn), "trained_on" (test images that the run was trained on). Errors are fractions 0..1.
 
     Raises:
-        InputError: a stage that the net does not have; a source that has no test part or nothing to train on.
+        InputError: a stage that the net does not have; a source that has no test part or only one class to train on.
     """
     file = weights_file(run)
     net, card = load_weights(file)
@@ -88,6 +88,11 @@ def probe(
         "validation": first_by_rank(packed, parts.validation, most),
         "test": parts.test,
     }
+    if len(np.unique(packed.labels[rows["train"]])) < 2:
+        raise InputError(
+            f"{packed.name} has training images of one class alone, a linear classifier tells two or more apart: "
+            "give a source with more classes"
+        )
     features = {part: stage_features(net, card, packed, rows[part], wanted, part) for part in rows}
     labels = {part: packed.labels[rows[part]] for part in rows}
     fitted = []
@@ -222,7 +227,7 @@ def fit(features: dict[str, np.ndarray], labels: dict[str, np.ndarray], classes:
 
 def own_error(net: Classifier, card: Card, packed: Packed, rows: np.ndarray) -> dict[str, Any] | None:
     """The net's own figures on the same view of the same images; None where it does not know the classes."""
-    if set(packed.classes) - set(card.classes):
+    if (places(packed.classes, packed.kind, card) < 0).any():
         return None
     p = probabilities(net, packed, rows, card.side, card.size, what="the net itself")
     return figures(p, class_numbers(packed, card)[rows])
