@@ -152,7 +152,7 @@ def test_the_stage_before_the_classifier_is_the_default_and_an_unknown_one_is_na
 def test_a_source_of_one_class_is_refused_before_any_feature_is_computed(tiny_run, array_source, cache, monkeypatch):
     monkeypatch.setattr(room, "stage_features", None)
     with pytest.raises(InputError, match="noise has training images of one class alone"):
-        probe(tiny_run, array_source(shape=(40, 8, 8), classes=1))
+        probe(tiny_run, replace(array_source(shape=(40, 8, 8), classes=1), to_train=False))
 
 
 def test_weights_that_were_brought_in_are_probed_on_images_that_are_named(brought, cache):

@@ -143,10 +143,11 @@ def test_validation_takes_no_more_images_at_once_than_memory_was_said_to_hold(re
 
     monkeypatch.setattr(loop, "measure", spy)
     run = start("digits", replace(recipe, epochs=1, data=Data(validation=0.01)), out=tmp_path / "run", device="cpu")
+    decided = run.recipe
     for batch, micro_batch, at_once in ((256, None, 128), (32, None, 64), (256, 16, 16)):
-        run.recipe = replace(recipe, optimiser=replace(recipe.optimiser, batch=batch, micro_batch=micro_batch))
+        run.recipe = replace(decided, optimiser=replace(decided.optimiser, batch=batch, micro_batch=micro_batch))
         assert run.at_once == at_once
-    run.recipe = replace(recipe, epochs=1, optimiser=replace(recipe.optimiser, batch=600, micro_batch=100))
+    run.recipe = replace(decided, optimiser=replace(decided.optimiser, batch=600, micro_batch=100))
     fit(run)
     assert asked == [100]
 

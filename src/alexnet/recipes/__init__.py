@@ -185,7 +185,7 @@ def one_line(error: Exception) -> str:
         kinds = " or ".join(re.sub(r"<class '(\w+)'>", r"\1", kind).removeprefix("typing.") for kind in wanted)
         kinds = kinds.replace("NoneType", "null")
         if key[1] in PAIRS:
-            kinds = kinds.replace("tuple", f"two numbers such as {PAIRS[key[1]]}")
+            kinds = f"null or two numbers such as {PAIRS[key[1]]}"
         return f"--{key[1]} got {given[1].strip()!r}: wanted {kinds}"
     return " ".join(text.split())
 
