@@ -65,9 +65,13 @@ def start(
     chosen = choose_device(device)
     recipe = recipe_from(as_fields(recipe))  # numbers judged, and as a file would give them
     if weights is not None:
+        for name in ("size",) if _is_staged(recipe) else ("model", "size"):
+            if name in given:
+                raise InputError(f"--from brings its own net: leave --{name} (in Python {name}=) out")
         weights = weights_file(weights).resolve()
         card = read_card(weights)
-        _refuse_weights(recipe, card, given)
+        if _is_staged(recipe):
+            _refuse_others(recipe, card)
         recipe = _brought(recipe, card)
     elif _is_staged(recipe):
         told = f"alexnet train {source if isinstance(source, str) else 'SOURCE'}"
@@ -224,14 +228,10 @@ def _is_staged(recipe: Recipe) -> bool:
     return recipe.net.start == "vgg_a"
 
 
-def _refuse_weights(recipe: Recipe, card: Card, given: Collection[str]) -> None:
-    """Refuse what weights bring themselves, and a staged start of other nets than the paper's, before any work."""
-    staged = _is_staged(recipe)
-    for name in ("size",) if staged else ("model", "size"):
-        if name in given:
-            raise InputError(f"--from brings its own net: leave --{name} (in Python {name}=) out")
+def _refuse_others(recipe: Recipe, card: Card) -> None:
+    """Refuse a staged start of other nets than the paper's, before any image is packed."""
     wanted = model(recipe.model).name
-    if staged and (card.model != "vgg_a" or wanted not in FROM_A):
+    if card.model != "vgg_a" or wanted not in FROM_A:
         raise InputError(
             f"{wanted} cannot start from {card.model}: start one of {', '.join(FROM_A)} from vgg_a, "
             "or take another --recipe than vgg_deep"
