@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.models import Classifier, build
-from alexnet.models.lenet import Nearness, SubSampling
+from alexnet.models.lenet import Nearness, SubSampling, squash
 from alexnet.models.summary import summary
 
 STAGES = ["c1", "s2", "c3", "s4", "c5", "f6", "output"]
@@ -134,7 +134,10 @@ def test_claim_lenet_squash():
             nn.init.constant_(stage.bias, a)
             expected = torch.tensor(1.7159 * math.tanh(2 * a / 3), dtype=torch.float64)
             torch.testing.assert_close(stage(x), expected.expand_as(stage(x)), rtol=0, atol=1e-12)
-    assert 1.7159 * math.tanh(2 / 3) == pytest.approx(0.999997, abs=1e-6)
+    at_zero = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(squash(at_zero), at_zero)
+    assert float(slope) == pytest.approx(1.14393, abs=1e-5)
+    assert float(squash(torch.ones(()))) == pytest.approx(1, abs=1e-5)
 
 
 def test_claim_lenet_rbf():

@@ -1,5 +1,6 @@
 """State dicts of torchvision's nets are recognised by names and shapes, and give torchvision's own scores."""
 
+import json
 import urllib.error
 from contextlib import nullcontext
 
@@ -12,9 +13,10 @@ from alexnet.checkpoint import load_weights
 from alexnet.errors import InputError
 from alexnet.exchange.agreement import images_to_compare
 from alexnet.exchange.bring import bring, class_names, with_weights
-from alexnet.exchange.foreign import from_state_dict
+from alexnet.exchange.foreign import _for_size, from_state_dict
 from alexnet.exchange.preprocessing import PREPROCESSING
-from alexnet.exchange.state_dicts import NETS, recognise_state, released
+from alexnet.exchange.state_dicts import NETS, read_file, recognise_state, released
+from alexnet.models import build, parameters
 
 
 def torchvisions(name, classes=1000, device="meta"):
@@ -203,3 +205,29 @@ def test_classes_must_be_as_many_as_the_nets_and_different(tmp_path):
 def test_an_existing_run_is_never_overwritten(tmp_path):
     with pytest.raises(InputError, match="is never overwritten"):
         bring("torchvision:resnet18", tmp_path)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "model.", "net.", "module._orig_mod."])
+def test_what_wrappers_put_before_every_name_is_taken_off(tmp_path, prefix):
+    torch.save({f"{prefix}{key}": torch.ones(2) for key in ("conv1.weight", "fc.bias")}, tmp_path / "weights.pt")
+    assert list(read_file(tmp_path / "weights.pt")) == ["conv1.weight", "fc.bias"]
+
+
+def test_weights_that_fit_every_size_come_in_at_the_size_asked_for_and_others_do_not(tmp_path, classes):
+    save_file(random_state("resnet18", 10), tmp_path / "weights.safetensors")
+    given = {"classes": classes, "preprocessing": "torchvision"}
+    said = bring(str(tmp_path / "weights.safetensors"), tmp_path / "run", size=96, **given)
+    assert said["size"] == said["agreement"]["size"] == 96
+    assert load_weights(tmp_path / "run" / "best.safetensors")[0].size == 96
+    with torch.device("meta"):
+        vgg = build("vgg_a", 10)
+    with pytest.raises(InputError, match="--size 320: vgg_a has other shapes there than at 224 pixels"):
+        _for_size(vgg, 320)
+
+
+def test_a_run_counts_the_parameters_that_the_net_has_at_test(tmp_path):
+    state = random_state("googlenet", 1000)
+    torch.save(state, tmp_path / "weights.pt")
+    said = bring(str(tmp_path / "weights.pt"), tmp_path / "run", preprocessing="torchvision_googlenet", size=64)
+    about = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert said["parameters"] == about["parameters"] == parameters("googlenet_torchvision") == 6_624_904

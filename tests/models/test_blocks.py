@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from alexnet.errors import InputError
-from alexnet.models.blocks import Conv, ConvReLU, FullyConnected, FullyConnectedReLU, MaxPool, output_size
+from alexnet.models.blocks import Conv, ConvNorm, ConvReLU, FullyConnected, FullyConnectedReLU, MaxPool, output_size
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
@@ -81,3 +81,22 @@ def test_a_fully_connected_layer_slides_over_larger_maps():
     for i in range(3):
         for j in range(3):
             torch.testing.assert_close(y[:, :, i, j], layer(maps[:, :, i : i + 3, j : j + 2]))
+
+
+def test_a_pooling_that_rounds_up_says_of_maps_smaller_than_its_window_what_it_does():
+    pool = MaxPool(3, 2, "up")
+    assert pool.output_side(2) == pool(torch.zeros(1, 1, 2, 2)).shape[2] == 1
+    for small in (pool, MaxPool(3, 2)):
+        with pytest.raises(InputError, match="does not fit"):
+            small.output_side(1)
+    with pytest.raises(InputError, match="does not fit"):
+        MaxPool(3, 2).output_side(2)
+
+
+def test_batch_normalisation_of_one_number_a_map_is_refused_in_one_line():
+    layer, image = ConvNorm(3, 2, 3), torch.rand(1, 3, 3, 3)
+    with pytest.raises(InputError, match=r"batch of one image .* maps of 1 x 1: .* --optimiser\.batch"):
+        layer(image)
+    assert layer(image.expand(2, -1, -1, -1)).shape == (2, 2, 1, 1)
+    assert layer(torch.rand(1, 3, 4, 3)).shape == (1, 2, 2, 1)
+    assert layer.eval()(image).shape == (1, 2, 1, 1)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from alexnet.commands.nets import compare
 from alexnet.errors import InputError
 from alexnet.evaluation.published import PUBLISHED
 from alexnet.models import VARIANTS, build, build_variant, googlenet, lenet, names, nin, resnet, vgg
@@ -163,8 +164,9 @@ def test_the_googlenets_differ_where_they_are_known_to():
     found = by_topic("googlenet_bn", "googlenet_torchvision")
     assert found["windows"] == ("7-1-3" + "-5" * 9, "7-1-3" + "-3" * 9)
     assert found["pooling"] == ("max of 3x3 by 2", "max of 3x3 by 2; max of 2x2 by 2")
-    assert "side classifiers" not in found
-    assert once("googlenet")["side classifiers"].value == "behind inception4a, times 0.3, behind inception4d, times 0.3"
+    said = "behind inception4a, times 0.3, on means of {0}; behind inception4d, times 0.3, on means of {0}"
+    assert once("googlenet")["side classifiers"].value == said.format("5 x 5 by 3")
+    assert once("googlenet_torchvision")["side classifiers"].value == said.format("uneven areas")
 
 
 def test_vgg_and_nin_differ_where_they_are_known_to():
@@ -279,8 +281,15 @@ def test_weights_begin_as_is_said(name, stage, deviation):
 
 
 def test_an_unknown_name_is_an_error():
-    with pytest.raises(InputError, match="there is no model 'vgg'; choose one of alexnet, "):
-        differences("alexnet", "vgg")
+    with pytest.raises(InputError, match="there is no model 'qqq'; choose one of alexnet, "):
+        differences("alexnet", "qqq")
+    with pytest.raises(InputError, match=r"there is no model 'resnet5O'; did you mean resnet50\? choose one of "):
+        differences("alexnet", "resnet5O")
+
+
+def test_of_two_names_of_one_net_nothing_differs(capsys):
+    assert compare(["vgg16", "vgg_d"]) == 0
+    assert capsys.readouterr().out == "vgg16 and vgg_d: nothing differs\n"
 
 
 def test_the_terminal_shows_both_sides_with_their_sources():

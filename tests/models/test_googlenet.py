@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, cross_entropy, linear, local_response_norm, max_pool2d
 
 from alexnet.errors import InputError
-from alexnet.models import build
-from alexnet.models.blocks import Conv, ConvReLU, FullyConnected
+from alexnet.models import build, googlenet
+from alexnet.models.blocks import Conv, ConvNorm, ConvReLU, FullyConnected, MaxPool
 from alexnet.models.classifier import Classifier
 from alexnet.models.dropout import Dropout
 from alexnet.models.googlenet import TABLE, VARIANTS, Inception, build_variant, torchvision_names
@@ -164,7 +164,7 @@ def theirs_with_weights_of(net: Classifier) -> nn.Module:
     return theirs.eval()
 
 
-@pytest.mark.parametrize("size", [64, 224])
+@pytest.mark.parametrize("size", [64, 80, 224])
 @torch.no_grad()
 def test_outputs_are_torchvisions_on_the_same_weights(size):
     net = lively("googlenet_torchvision", size)
@@ -240,6 +240,19 @@ def test_averages_and_sides_are_built_for_the_size(size, last, side):
         assert net.side4a.fc.field == net.side4d.fc.field == (128, side, side)
         assert net(torch.empty(1, 3, size, size)).shape == (1, 5)
         assert net.score_map(torch.empty(1, 3, size + 64, size + 32)).shape == (1, 5, 3, 2)
+
+
+@pytest.mark.parametrize("name", list(VARIANTS))
+def test_at_every_size_the_last_average_is_of_the_whole_map(name, monkeypatch):
+    monkeypatch.setattr(googlenet, "TABLE", dict.fromkeys(TABLE, (1,) * 6))  # thin blocks: the poolings are meant
+    for size in range(31, 231):
+        with torch.device("meta"):
+            stages = googlenet._stages(VARIANTS[name], 5, size)
+        side = size
+        for stage in stages.values():
+            layer = stage.conv if isinstance(stage, ConvNorm) else stage
+            side = layer.output_side(side) if isinstance(layer, Conv | MaxPool) else side
+        assert stages["average"].side == side, size
 
 
 @pytest.mark.parametrize(("size", "window"), [(64, 4), (78, 4), (79, 5), (224, 5)])

@@ -25,7 +25,7 @@ def import_weights(arguments: list[str]) -> int:
     parser.add_argument("--mean", help="what is subtracted: red,green,blue in 0..255")
     parser.add_argument("--scale", help="what is divided by: one number, or red,green,blue")
     parser.add_argument("--channels", choices=("rgb", "bgr"), help="the order in which the net takes them")
-    parser.add_argument("--size", type=int, help="side in pixels at which an ONNX file is read (default: its own)")
+    parser.add_argument("--size", type=int, help="side of the input in pixels (default: the file's own)")
     json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.exchange.bring import bring

@@ -58,5 +58,8 @@ def compare(arguments: list[str]) -> int:
     rows = differences(asked.first, asked.second)
     if asked.json:
         return print_json(rows)
+    if not rows:
+        print(f"{asked.first} and {asked.second}: nothing differs")
+        return 0
     Console().print(differences_table(asked.first, asked.second, rows))
     return 0

@@ -10,7 +10,7 @@ from torch.nn import functional
 from alexnet.errors import InputError
 from alexnet.models import Classifier
 
-TOLERANCE = 1e-4  # of the largest score, and of the largest softmax output: two float32 programs, many layers
+TOLERANCE = 1e-5  # of the largest score, and of the largest softmax output: two float32 programs, many layers
 VARIATION = 0.01  # of the largest score, by which two images must differ in a class to prove anything
 
 

@@ -44,7 +44,8 @@ def bring(
         name: of our net, when it is not to be recognised.
         classes: file with a class name in each line; nets of 1000 classes have ImageNet's without one.
         preprocessing, mean, scale, channels: see `chosen_preprocessing`; for files only.
-        size: side in pixels at which an ONNX file is read and compared; by default the file's own.
+        size: side in pixels that the net is built for, and at which it is compared; by default an ONNX file's own,
+            the publication's for a state dict. Nets whose weights depend on it have one size alone.
         command: noted in the run's folder.
 
     Returns: run, model, size, classes (their number), parameters, from, sha256, preprocessing, compared_with,
@@ -61,17 +62,15 @@ def bring(
     name = ALIASES.get(name, name) if name is not None else None
     given = (preprocessing, mean, scale, channels)
     if what.startswith("torchvision:"):
-        if any(given) or size:
-            raise InputError(f"{what} brings its own preprocessing and size: leave the options for them out")
-        found = published(what.removeprefix("torchvision:"), name)
+        if any(given):
+            raise InputError(f"{what} brings its own preprocessing: leave the options for it out")
+        found = published(what.removeprefix("torchvision:"), name, size)
     elif not Path(what).is_file():
         raise InputError(f"{what} does not exist: give an .onnx file, a state dict, or torchvision:NAME")
     elif Path(what).suffix == ".onnx":
         found = from_onnx(Path(what), chosen_preprocessing(*given), name, size)
     else:
-        if size:
-            raise InputError(f"--size {size}: only an ONNX file is read at a size, leave it out")
-        found = from_state_dict(Path(what), chosen_preprocessing(*given), name)
+        found = from_state_dict(Path(what), chosen_preprocessing(*given), name, size)
     labels, trained_on = class_names(found.net.classes, classes)
     net = with_weights(found)
     agreed = agreement(net, found.original, net.size)
@@ -159,7 +158,7 @@ def _write(
             "classes": labels,
             "size": net.size,
             "side": side,
-            "parameters": sum(p.numel() for p in net.parameters()),
+            "parameters": net.parameter_count,
             "environment": environment(torch.device("cpu")),
             "machine": platform.platform(),
             "finished": now(),
@@ -173,7 +172,7 @@ def _said(folder: Path, net: Classifier, agreed: Agreement) -> dict[str, Any]:
         "model": net.name,
         "size": net.size,
         "classes": net.classes,
-        "parameters": sum(p.numel() for p in net.parameters()),
+        "parameters": net.parameter_count,
         "agreement": asdict(agreed),
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 import torchvision
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from alexnet.exchange.onnx_file import OnnxFile
 from alexnet.exchange.preprocessing import Preprocessing
 from alexnet.exchange.recognise import Pairing, recognise
 from alexnet.exchange.state_dicts import Recognised, read_file, recognise_state, released
-from alexnet.models import MODELS, Classifier
+from alexnet.models import MODELS, Classifier, build
 
 SMALLER = 8  # pixels by which a file's input is made smaller to find where its rounding does not matter
 
@@ -43,17 +44,17 @@ class Foreign:
     notes: list[str] = field(default_factory=list)
 
 
-def published(name: str, ours: str | None = None) -> Foreign:
+def published(name: str, ours: str | None = None, size: int | None = None) -> Foreign:
     """Weights that torchvision publishes, such as "resnet50" or "resnet50:IMAGENET1K_V2".
 
     Raises:
-        InputError: no such weights; they cannot be fetched.
+        InputError: no such weights; they cannot be fetched, or are of another size.
     """
     weights = released(name)
     known = recognise_state(weights.tensors, ours)
     module = known.original(released_googlenet=known.theirs == "googlenet")
     return Foreign(
-        known.net,
+        _for_size(known.net, size),
         known.state,
         weights.preprocessing,
         lambda images: module(weights.before(images)),
@@ -64,17 +65,19 @@ def published(name: str, ours: str | None = None) -> Foreign:
     )
 
 
-def from_state_dict(path: Path, preprocessing: Preprocessing, ours: str | None = None) -> Foreign:
+def from_state_dict(
+    path: Path, preprocessing: Preprocessing, ours: str | None = None, size: int | None = None
+) -> Foreign:
     """A file with the state dict of one of torchvision's nets; `ours` is the only net that it may be.
 
     Raises:
-        InputError: the file cannot be read, or its tensors are no such net's.
+        InputError: the file cannot be read, or its tensors are no such net's, or of another size.
     """
     known = recognise_state(read_file(path), ours)
     module = known.original()
     program = f"{known.theirs} of torchvision {torchvision.__version__}"
     return Foreign(
-        known.net,
+        _for_size(known.net, size),
         known.state,
         preprocessing,
         lambda images: module(preprocessing(images)),
@@ -82,6 +85,21 @@ def from_state_dict(path: Path, preprocessing: Preprocessing, ours: str | None =
         path,
         notes=_about_sides(known),
     )
+
+
+def _for_size(net: Classifier, size: int | None) -> Classifier:
+    """The same net built for images of `size` pixels, if the same weights fit it."""
+    if size is None:
+        return net
+    with torch.device("meta"):
+        other = build(net.name, net.classes, size)
+    shapes, others = ({key: value.shape for key, value in one.state_dict().items()} for one in (net, other))
+    if shapes != others:
+        raise InputError(
+            f"--size {size}: {net.name} has other shapes there than at {net.size} pixels, for which these weights are: "
+            "leave it out"
+        )
+    return other
 
 
 def _about_sides(known: Recognised) -> list[str]:
@@ -116,8 +134,15 @@ def from_onnx(path: Path, preprocessing: Preprocessing, ours: str | None = None,
         lambda images: file.run(preprocessing(images)),
         f"onnxruntime {onnxruntime.__version__}",
         path,
-        notes=notes,
+        _margin(pairing.net),
+        notes,
     )
+
+
+def _margin(net: Classifier) -> float | None:
+    """Nets of 224 pixels, Caffe's of 227 too, were cut from images of 256; of others nothing is known."""
+    usual = MODELS[net.name].size
+    return 256 / net.size if usual in (224, 227) and abs(net.size - usual) <= SMALLER else None
 
 
 def _fitting(file: OnnxFile, ours: str | None, size: int | None) -> tuple[Pairing, list[str]]:

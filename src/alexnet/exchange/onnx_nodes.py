@@ -92,13 +92,15 @@ def _max_pool(node: Any, inputs: list[Layer], constants: Constants) -> Layer:
 def _average_pool(node: Any, inputs: list[Layer], constants: Constants) -> Layer:
     before, said = inputs[0], attributes(node)
     side, facts = _window(node, before)
-    if facts["window"] == 1:
+    window = said["kernel_shape"][0]
+    if window == 1:
         return before
     zeros_count = said.get("count_include_pad", 0) and sum(said.get("pads", []))
-    if side != 1 or facts["padding before"] or zeros_count:
+    part = window < before.side  # one that hangs over the edge takes the mean of what is there
+    if side != 1 or part or facts["padding before"] or zeros_count:
         raise InputError(
-            f"{named(node)} averages {before.side} x {before.side} pixels to {side} x {side}; our nets average whole "
-            "maps"
+            f"{named(node)} averages {window} x {window} of {before.side} x {before.side} pixels to {side} x {side}; "
+            "our nets average whole maps"
         )
     return _global_average(node, inputs, constants)
 

@@ -103,17 +103,26 @@ def _laid_upon(net: Classifier, ours: Layer, theirs: Layer) -> Pairing | None:
 
 def _pair(ours: Layer, theirs: Layer, pairs: dict[int, Layer]) -> bool:
     """Lay our layer, and all it hangs on, upon theirs; `pairs` holds id of ours -> theirs."""
-    if id(ours) in pairs:
-        return pairs[id(ours)] is theirs
-    alike = (ours.kind, ours.shape, ours.maps) == (theirs.kind, theirs.shape, theirs.maps)
-    if not alike or len(ours.inputs) != len(theirs.inputs) or (theirs.norm and not ours.norm):
-        return False
+    while id(ours) not in pairs:
+        alike = (ours.kind, ours.shape, ours.maps) == (theirs.kind, theirs.shape, theirs.maps)
+        if not alike or len(ours.inputs) != len(theirs.inputs) or (theirs.norm and not ours.norm):
+            return False
+        pairs[id(ours)] = theirs
+        if not ours.inputs:
+            return True
+        if len(ours.inputs) > 1:
+            return _pair_inputs(ours, theirs, pairs)
+        ours, theirs = ours.inputs[0], theirs.inputs[0]  # no call for each layer: deep nets have hundreds in a row
+    return pairs[id(ours)] is theirs
+
+
+def _pair_inputs(ours: Layer, theirs: Layer, pairs: dict[int, Layer]) -> bool:
+    """Lay what a sum or a concatenation of ours reads upon what theirs reads."""
     orders = [theirs.inputs, theirs.inputs[::-1]] if ours.kind == "add" else [theirs.inputs]
     for order in orders:  # a sum has none, so either may be meant
         tried = dict(pairs)
         if all(_pair(mine, other, tried) for mine, other in zip(ours.inputs, order, strict=True)):
             pairs.update(tried)
-            pairs[id(ours)] = theirs
             return True
     return False
 

@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,14 @@ def read_file(path: Path) -> dict[str, Tensor]:
             found = found[wrapper]
     if not isinstance(found, Mapping) or not found or not all(isinstance(value, Tensor) for value in found.values()):
         raise InputError(f"{path} holds no state dict: save net.state_dict() and give that file")
-    return {str(key).removeprefix("module."): value for key, value in found.items()}  # "module." is torch's DDP's
+    shared = _shared_prefix([str(key) for key in found])
+    return {str(key).removeprefix(shared): value for key, value in found.items()}
+
+
+def _shared_prefix(keys: list[str]) -> str:
+    """What stands before every name: DistributedDataParallel's "module.", torch.compile's "_orig_mod.", a user's."""
+    places = zip(*(key.split(".")[:-1] for key in keys))
+    return "".join(f"{names[0]}." for names in takewhile(lambda names: len(set(names)) == 1, places))
 
 
 def recognise_state(tensors: dict[str, Tensor], name: str | None = None) -> Recognised:

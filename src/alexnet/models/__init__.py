@@ -1,5 +1,6 @@
 """The nets by name, and what builds them."""
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -80,7 +81,7 @@ def _lenet(name: str, note: str) -> Model:
 
 def _nin(name: str, note: str, small: int, classes: int = 10) -> Model:
     variant = nin.VARIANTS[name]
-    return Model(name, _NIN, 2014, note, variant.size, partial(nin.build_variant, variant), small, classes)
+    return Model(name, _NIN, 2013, note, variant.size, partial(nin.build_variant, variant), small, classes)
 
 
 def _resnet(name: str, note: str) -> Model:
@@ -162,7 +163,9 @@ def model(name: str) -> Model:
     """
     own = ALIASES.get(name, name)
     if own not in MODELS:
-        raise InputError(f"there is no model {name!r}; choose one of {', '.join(MODELS)}")
+        near = difflib.get_close_matches(name, [*MODELS, *ALIASES], 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise InputError(f"there is no model {name!r}; {meant}choose one of {', '.join(MODELS)}")
     return MODELS[own]
 
 
@@ -191,4 +194,4 @@ def parameters(name: str, classes: int | None = None) -> int:
     """
     with torch.device("meta"):
         net = build(name, classes)
-    return sum(p.numel() for stage in net.stages.values() for p in stage.parameters())
+    return net.parameter_count

@@ -57,8 +57,7 @@ def anatomy(net: Classifier) -> dict[str, str]:
         "into the last layers": _into_the_last_layers(net),
         "dropout": _dropout(net),
         "dropout's place": _dropouts_place(net),
-        "side classifiers": ", ".join(f"behind {side.reads}, times {side.weight:g}" for side in net.sides.values())
-        or "none",
+        "side classifiers": _sides(net),
         "loss": _loss(net),
         "parameters": f"{counts['parameters']:,}",
         "multiply-adds": f"{counts['multiply_adds']:,}",
@@ -190,6 +189,16 @@ def _dropout(net: Classifier) -> str:
 def _dropouts_place(net: Classifier) -> str:
     before = [name for (name, _), (_, stage) in pairwise(net.stages.items()) if isinstance(stage, Dropout)]
     return f"behind {' and '.join(before)}" if before else "none"
+
+
+def _sides(net: Classifier) -> str:
+    said = []
+    for side in net.sides.values():
+        mean, windows = side.average, "uneven areas"
+        if isinstance(mean, nn.AvgPool2d):
+            windows = f"{mean.kernel_size} x {mean.kernel_size} by {mean.stride}"
+        said.append(f"behind {side.reads}, times {side.weight:g}, on means of {windows}")
+    return "; ".join(said) or "none"
 
 
 def _loss(net: Classifier) -> str:

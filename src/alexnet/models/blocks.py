@@ -129,8 +129,18 @@ class ConvNorm(nn.Module):
         return [(self.conv.kernel_size[0], self.conv.stride[0])]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve and normalise [n c h w]."""
-        x = self.norm(self.conv(x))
+        """Convolve and normalise [n c h w].
+
+        Raises:
+            InputError: in training, maps of one number in the whole batch, which has no deviation.
+        """
+        x = self.conv(x)
+        if self.norm.training and x.shape[0] == 1 and tuple(x.shape[2:]) == (1, 1):
+            raise InputError(
+                "a batch of one image came, with maps of 1 x 1: batch normalisation learns from two numbers a map or "
+                "more, raise --optimiser.batch (and --optimiser.micro_batch), or --size"
+            )
+        x = self.norm(x)
         return functional.relu(x, inplace=True) if self.relu else x
 
 
@@ -152,6 +162,8 @@ class MaxPool(nn.Module):
 
     def output_side(self, side: int, layer: str = "layer") -> int:
         """Side of the output for a side of the input, in pixels."""
+        if self.rounding == "up" and self.kernel - self.stride < side + 2 * self.padding < self.kernel:
+            return 1  # the only window reaches over the edge, by less than a step
         return output_size(side, self.kernel, self.stride, 2 * self.padding, self.rounding, layer)
 
     def extra_repr(self) -> str:

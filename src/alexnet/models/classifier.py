@@ -94,6 +94,11 @@ class Classifier(nn.Module):
         return {name: side for name in self._sides if isinstance(side := self.get_submodule(name), SideClassifier)}
 
     @property
+    def parameter_count(self) -> int:
+        """Number of trainable parameters; side classifiers, which are gone at test, are not counted."""
+        return sum(p.numel() for stage in self.stages.values() for p in stage.parameters())
+
+    @property
     def parts(self) -> dict[str, nn.Module]:
         """Name -> module of all that can have weights: the stages, then the sides."""
         return self.stages | self.sides

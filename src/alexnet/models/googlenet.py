@@ -278,7 +278,7 @@ def _stages(variant: Variant, classes: int, size: int) -> dict[str, nn.Module]:
             stages["pool3"] = MaxPool(rounding="up")
         if name == "inception4e":
             stages["pool4"] = MaxPool(variant.last_pool, rounding="up")
-    stages["average"] = WindowAverage(_side(size) // 16)
+    stages["average"] = WindowAverage(_last_side(variant, size))
     stages["drop"] = Dropout(variant.keep, "inverted")
     stages["linear"] = FullyConnected((maps, 1, 1), classes)
     rows = {
@@ -304,6 +304,12 @@ def _sides(variant: Variant, classes: int, size: int) -> dict[str, SideClassifie
 def _side(size: int) -> int:
     """Side of conv1's maps; each pooling with stride 2 halves it, the half pixel given up."""
     return (size - 1) // 2 + 1
+
+
+def _last_side(variant: Variant, size: int) -> int:
+    """Side of the last maps: a window of 2 rounds its half pixel up in pool4, one of 3 gives it up."""
+    side = _side(size) // 8
+    return -(-side // 2) if variant.last_pool == 2 else side // 2
 
 
 def _maps_of(block: str) -> int:

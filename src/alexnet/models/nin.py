@@ -1,9 +1,9 @@
 """Network in network: convolutions that are small nets themselves, and no fully-connected layer.
 
-Lin, Chen, Yan, "Network In Network" (2014). An mlpconv is a convolution and two of 1 x 1 behind it ("cccp": cascaded
-cross channel pooling), each with ReLU. The last one has a map for each class, and the mean of that map is the score:
-global average pooling. The paper has nets for small images only; the one for ImageNet is the first author's release
-for Caffe. Both come with the names of their stages.
+Lin, Chen, Yan, "Network In Network" (2013; ICLR 2014). An mlpconv is a convolution and two of 1 x 1 behind it
+("cccp": cascaded cross channel pooling), each with ReLU. The last one has a map for each class, and the mean of that
+map is the score: global average pooling. The paper has nets for small images only; the one for ImageNet is the first
+author's release for Caffe. Both come with the names of their stages.
 
     nin (1000 classes, 224 pixels)        parameters
     conv1          96 x 54 x 54               34,944

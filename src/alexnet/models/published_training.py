@@ -67,6 +67,7 @@ _VGG_TRAINING: Said = {
 _GOOGLENET_TRAINING: Said = {
     "momentum": ("0.9, by several machines that do not wait for each other", "paper, section 6"),
     "schedule": ("rate less 4 % every 8 epochs", "paper, section 6"),
+    "mean": ("subtracted; of what is not said", "paper, section 5"),
     "training crop": ("8 to 100 % of the image, sides 3:4 to 4:3, resized to 224", "paper, section 6"),
     "crop drawn for": ("each image", "paper, section 6"),
     "colour noise": ("photometric distortions", "paper, section 6"),

@@ -82,7 +82,8 @@ def layer_table(net: Classifier, size: int | None = None) -> list[dict[str, Any]
 def summary(net: Classifier, size: int | None = None) -> dict[str, Any]:
     """`layer_table` as "layers", with the totals "parameters", "multiply_adds" and "activations".
 
-    Activations are the outputs of the stages that have weights: the paper's neurons. "beside" has the parameters of
+    Activations are the outputs of the stages that have weights: in AlexNet the paper's neurons. Of a stage of several
+    layers, such as an inception block, the layers inside are not counted. "beside" has the parameters of
     each side classifier, which the totals leave out: they are gone at test.
     """
     layers = layer_table(net, size)
