@@ -235,7 +235,7 @@ def test_the_sides_are_those_of_the_maps(name, size):
 def test_names_are_those_of_the_table_and_others_are_an_error():
     assert list(VARIANTS) == list(ORDERS)
     assert names()[: len(ORDERS)] == list(ORDERS)
-    with pytest.raises(InputError, match="no model 'alexnett'; choose one of alexnet, "):
+    with pytest.raises(InputError, match=r"no model 'alexnett'; did you mean alexnet\? choose one of alexnet, "):
         build("alexnett")
     with pytest.raises(InputError, match="a classifier needs at least 2"):
         build("alexnet", 1)

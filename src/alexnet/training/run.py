@@ -122,7 +122,7 @@ class Run:
             return
         wanted = self.recipe.evaluation
         p = probabilities(
-            self.net, self.packed, rows, self.side, self.size, wanted.views, wanted.averaged, self.at_once
+            self.net, self.packed, rows, self.side, self.size, wanted.views, wanted.averaged, batch=self.at_once
         )
         labels = self.packed.labels[rows]
         self.temperature = fit_temperature(p, labels)
