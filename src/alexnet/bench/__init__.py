@@ -1,0 +1,1 @@
+"""How fast: ours beside the obvious way, interleaved in one run."""

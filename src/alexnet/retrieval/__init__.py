@@ -1,0 +1,1 @@
+"""Image search: features, binary codes, and an index of them."""
