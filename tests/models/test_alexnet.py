@@ -13,6 +13,7 @@ from alexnet.models import MODELS, VARIANTS, build, build_variant, names, parame
 from alexnet.models.alexnet import TORCHVISION_LAYERS, padding_of_conv1, sides, smallest_size
 from alexnet.models.classifier import Classifier
 from alexnet.models.dropout import Dropout
+from comparing import difference, two_images
 
 PAPERS_ORDER = "conv1 norm1 pool1 conv2 norm2 pool2 conv3 conv4 conv5 pool5 fc6 drop6 fc7 drop7 fc8"
 ORDERS = {
@@ -36,19 +37,6 @@ def small(name: str, size: int = 75, **fields) -> Classifier:
             nn.init.normal_(p, 0, 0.1)
     net.set_preprocessing([110.0, 120.0, 130.0], 2.0)
     return net.double().eval()
-
-
-def images(side: int) -> Tensor:
-    """Two unlike images."""
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(2, 3, side, side, generator=generator, dtype=torch.float64) * 255
-
-
-def assert_same(ours: Tensor, other: Tensor, tolerance: float) -> None:
-    """Equal relative to the largest output, where the two images differ by more than 1 %."""
-    largest = other.abs().max()
-    assert (other[0] - other[1]).abs().max() > 0.01 * largest
-    assert (ours - other).abs().max() <= tolerance * largest
 
 
 def halves(layer: nn.Module) -> list[tuple[Tensor, Tensor]]:
@@ -99,21 +87,21 @@ def two_gpus(net: Classifier, x: Tensor, published: str) -> Tensor:
 @torch.no_grad()
 def test_alexnet_is_the_papers_two_towers(size):
     net = small("alexnet", size)
-    assert_same(net(images(size)), two_gpus(net, images(size), "paper"), 1e-10)
+    assert difference(net(two_images(size)), two_gpus(net, two_images(size), "paper")) <= 1e-10
 
 
 @pytest.mark.parametrize("size", [67, 72, 99])
 @torch.no_grad()
 def test_alexnet_2012_is_the_codes_two_towers(size):
     net = small("alexnet_2012", size)
-    assert_same(net(images(size)), two_gpus(net, images(size), "2012"), 1e-10)
+    assert difference(net(two_images(size)), two_gpus(net, two_images(size), "2012")) <= 1e-10
 
 
 @torch.no_grad()
 def test_the_two_writings_of_the_net_differ():
     net, other = small("alexnet", 99), small("alexnet_2012", 99)
     other.load_state_dict(net.state_dict())
-    ours, theirs = net(images(99)), other(images(99))
+    ours, theirs = net(two_images(99)), other(two_images(99))
     assert (ours - theirs).abs().max() > 0.01 * ours.abs().max()
 
 
@@ -129,13 +117,13 @@ def test_the_caffe_nets_written_out(name):
         return max_pool2d(a, 3, 2, ceil_mode=True)
 
     first, then = (norm, pool) if name == "caffe_alexnet" else (pool, norm)
-    x = (images(75) - torch.tensor([110.0, 120.0, 130.0]).view(3, 1, 1)) / 2
+    x = (two_images(75) - torch.tensor([110.0, 120.0, 130.0]).view(3, 1, 1)) / 2
     x = then(first(conv2d(x, net.conv1.weight, net.conv1.bias, stride=4).relu()))
     x = then(first(conv2d(x, net.conv2.weight, net.conv2.bias, padding=2, groups=2).relu()))
     x = conv2d(x, net.conv3.weight, net.conv3.bias, padding=1).relu()
     x = conv2d(x, net.conv4.weight, net.conv4.bias, padding=1, groups=2).relu()
     x = conv2d(x, net.conv5.weight, net.conv5.bias, padding=1, groups=2).relu()
-    assert_same(net(images(75)), head(net, [pool(x)], 1.0), 1e-10)
+    assert difference(net(two_images(75)), head(net, [pool(x)], 1.0)) <= 1e-10
 
 
 @pytest.mark.parametrize("side", [224, 256])
@@ -154,10 +142,10 @@ def test_alexnet_2014_is_torchvisions_alexnet(side):
             for part in ("weight", "bias")
         }
     )
-    x = images(side).float()
+    x = two_images(side).float()
     net.set_preprocessing([124.0, 116.0, 104.0], 58.0)
     mean = torch.tensor([124.0, 116.0, 104.0]).view(3, 1, 1)
-    assert_same(net(x), theirs((x - mean) / 58), 1e-5)
+    assert difference(net(x), theirs((x - mean) / 58)) <= 1e-5
 
 
 def test_dropout_stands_where_the_variant_says():

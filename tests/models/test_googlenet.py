@@ -14,6 +14,7 @@ from alexnet.models.blocks import Conv, ConvNorm, ConvReLU, FullyConnected, MaxP
 from alexnet.models.classifier import Classifier
 from alexnet.models.dropout import Dropout
 from alexnet.models.googlenet import TABLE, VARIANTS, Inception, build_variant, torchvision_names
+from comparing import MEAN, SCALE, difference, preprocessed, two_images
 
 BRANCHES = ("one", "three_reduce", "three", "five_reduce", "five", "projection")
 
@@ -27,25 +28,8 @@ def lively(name: str, size: int = 64, classes: int = 7) -> Classifier:
             tensor.normal_(0, 0.1)
         elif key.endswith(("norm.weight", "running_var")):
             tensor.uniform_(0.5, 2)
-    net.set_preprocessing([110.0, 120.0, 130.0], 60.0)
+    net.set_preprocessing(MEAN, SCALE)
     return net.double().eval()
-
-
-def images(side: int = 64) -> Tensor:
-    """Two unlike images."""
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(2, 3, side, side, generator=generator, dtype=torch.float64) * 255
-
-
-def preprocessed(x: Tensor) -> Tensor:
-    return (x - torch.tensor([110.0, 120.0, 130.0], dtype=x.dtype).view(3, 1, 1)) / 60
-
-
-def differs(ours: Tensor, other: Tensor) -> float:
-    """Largest difference, relative to the largest output, of images whose outputs differ by more than 1 %."""
-    largest = other.detach().abs().max()
-    assert (other[0] - other[1]).abs().max() > 0.01 * largest
-    return float((ours - other).detach().abs().max() / largest)
 
 
 class WrittenOut:
@@ -91,26 +75,26 @@ class WrittenOut:
 def test_the_printed_net_is_the_papers_table_written_out(size):
     net = lively("googlenet", size)
     other = WrittenOut(net)
-    assert differs(net(images(size)), other(images(size))) < 1e-10
+    assert difference(net(two_images(size)), other(two_images(size))) < 1e-10
     for name, reads in (("side4a", "inception4a"), ("side4d", "inception4d")):
-        features = net.features(images(size), reads)
-        assert differs(features, other.read[reads]) < 1e-10
-        assert differs(net.sides[name](features), other.side(name, reads)) < 1e-10
+        features = net.features(two_images(size), reads)
+        assert difference(features, other.read[reads]) < 1e-10
+        assert difference(net.sides[name](features), other.side(name, reads)) < 1e-10
 
 
 @torch.no_grad()
 def test_without_any_one_branch_outputs_are_others():
     net = lively("googlenet", 32)
-    expected = WrittenOut(net)(images(32))
+    expected = WrittenOut(net)(two_images(32))
     for name in TABLE:
         for branch in BRANCHES:
             layer = net.get_submodule(f"{name}.{branch}")
             assert isinstance(layer, ConvReLU)
             kept = layer.weight.clone()
             layer.weight.zero_()
-            assert float((net(images(32)) - expected).abs().max() / expected.abs().max()) > 1e-5, f"{name} {branch}"
+            assert float((net(two_images(32)) - expected).abs().max() / expected.abs().max()) > 1e-5, f"{name} {branch}"
             layer.weight.copy_(kept)
-    assert differs(net(images(32)), expected) < 1e-10
+    assert difference(net(two_images(32)), expected) < 1e-10
 
 
 @torch.no_grad()
@@ -169,10 +153,10 @@ def theirs_with_weights_of(net: Classifier) -> nn.Module:
 def test_outputs_are_torchvisions_on_the_same_weights(size):
     net = lively("googlenet_torchvision", size)
     theirs = theirs_with_weights_of(net)
-    expected = theirs(preprocessed(images(size)))
-    assert differs(net(images(size)), expected) < 1e-10
+    expected = theirs(preprocessed(two_images(size)))
+    assert difference(net(two_images(size)), expected) < 1e-10
     net.inception5b.five.conv.weight.zero_()
-    assert differs(net(images(size)), expected) > 1e-3
+    assert difference(net(two_images(size)), expected) > 1e-3
 
 
 def test_in_training_sides_terms_and_statistics_are_torchvisions():
@@ -184,9 +168,9 @@ def test_in_training_sides_terms_and_statistics_are_torchvisions():
         elif isinstance(module, nn.Dropout):
             module.p = 0.0
     labels = torch.tensor([2, 5])
-    scores, terms = net.train().scores_and_loss(images(96), labels)
-    outputs = theirs.train()(preprocessed(images(96)))
-    assert differs(scores.double(), outputs.logits) < 1e-5  # the loss is taken of float32
+    scores, terms = net.train().scores_and_loss(two_images(96), labels)
+    outputs = theirs.train()(preprocessed(two_images(96)))
+    assert difference(scores.double(), outputs.logits) < 1e-5  # the loss is taken of float32
     for name, term, weight in (
         ("cross_entropy", outputs.logits, 1.0),
         ("side4a", outputs.aux_logits1, 0.3),

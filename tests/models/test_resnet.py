@@ -16,6 +16,7 @@ from alexnet.models.blocks import ConvNorm
 from alexnet.models.residual import Bottleneck, Residual
 from alexnet.models.resnet import VARIANTS, build_variant, torchvision_names
 from alexnet.models.summary import layer_table
+from comparing import MEAN, SCALE, difference, preprocessed
 
 
 @torch.no_grad()
@@ -33,7 +34,7 @@ def random_net(name: str, size: int, classes: int = 7, **fields) -> Classifier:
             norm.bias.normal_(0, 0.2)
     nn.init.normal_(net.fc.weight, 0, 0.1)  # type: ignore[arg-type, union-attr]
     nn.init.normal_(net.fc.bias, 0, 0.1)  # type: ignore[arg-type, union-attr]
-    net.set_preprocessing([110.0, 120.0, 130.0], 60.0)
+    net.set_preprocessing(MEAN, SCALE)
     return net.eval()
 
 
@@ -44,19 +45,9 @@ def images(side: int) -> Tensor:
     return noise * torch.tensor([255.0, 100.0], dtype=torch.float64).view(2, 1, 1, 1)
 
 
-def preprocessed(x: Tensor) -> Tensor:
-    return (x - torch.tensor([110.0, 120.0, 130.0]).view(3, 1, 1)) / 60
-
-
 def same(ours: Tensor, other: Tensor) -> bool:
     """Equal relative to the largest output, in float64."""
     return bool((ours - other).abs().max() <= 1e-10 * other.abs().max())
-
-
-def assert_same(ours: Tensor, other: Tensor) -> None:
-    """Equal, where the two images differ by more than 1 %."""
-    assert (other[0] - other[1]).abs().max() > 0.01 * other.abs().max()
-    assert same(ours, other)
 
 
 def theirs(net: Classifier) -> nn.Module:
@@ -105,7 +96,7 @@ def test_outputs_are_torchvisions_on_its_weights_and_every_branch_counts(name, s
     other = theirs(net)
     x = images(side)
     expected = other(preprocessed(x))
-    assert_same(net(x), expected)
+    assert difference(net(x), expected) <= 1e-10
     ends = list(branches(net))
     assert len(ends) == sum(VARIANTS[name].blocks) + (3 if name in ("resnet18", "resnet34") else 4)
     # All of the smallest net, the first two, the middle one and the last of the others.
@@ -117,7 +108,7 @@ def test_outputs_are_torchvisions_on_its_weights_and_every_branch_counts(name, s
 @torch.no_grad()
 def test_torchvisions_larger_images_meet_the_same_average():
     net = random_net("resnet18", 96)
-    assert_same(net(images(96)), theirs(net)(preprocessed(images(96))))
+    assert difference(net(images(96)), theirs(net)(preprocessed(images(96)))) <= 1e-10
 
 
 @torch.no_grad()
@@ -195,7 +186,7 @@ def test_the_net_written_out(name, side, fields):
     x = images(side)
     shortcuts = fields.get("shortcuts", VARIANTS[name].shortcuts)
     expected = written_out(net, x, shortcuts, fields.get("stem_pool") == "up")
-    assert_same(net(x), expected)
+    assert difference(net(x), expected) <= 1e-10
     for where, end in branches(net):
         assert not same(zeroed(end, net, x), expected), f"{where} can be left out and nobody notices"
 
@@ -233,7 +224,7 @@ def test_the_cifar_nets_take_every_size_and_average_over_the_whole_map(size):
     x = images(size)
     maps = net.features(x, "conv4_x")
     assert maps.shape == (2, 64, -(-size // 4), -(-size // 4))
-    assert_same(net.features(x, "average"), maps.mean((2, 3)))
+    assert difference(net.features(x, "average"), maps.mean((2, 3))) <= 1e-10
     assert net.score_map(x).shape == (2, 7, 1, 1)
 
 
@@ -247,8 +238,8 @@ def test_of_larger_images_every_window_of_the_last_maps_is_scored():
     for i in range(3):
         for j in range(3):
             window = maps[:, :, i : i + 2, j : j + 2].mean((2, 3))
-            assert_same(scores[:, :, i, j], net.fc(window))  # type: ignore[operator]
-    assert_same(net(x), scores.mean((2, 3)))
+            assert difference(scores[:, :, i, j], net.fc(window)) <= 1e-10  # type: ignore[operator]
+    assert difference(net(x), scores.mean((2, 3))) <= 1e-10
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnet50_v1_5", "resnet20_cifar"])

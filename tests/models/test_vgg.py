@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import conv2d, linear, local_response_norm, max_pool2d
 from torchvision.models.vgg import VGG, cfgs, make_layers
 
@@ -15,6 +15,7 @@ from alexnet.models.blocks import Conv, ConvNorm, FullyConnected
 from alexnet.models.classifier import Classifier
 from alexnet.models.dropout import Dropout
 from alexnet.models.vgg import BLOCKS, FROM_A, VARIANTS, build_variant, from_shallower, torchvision_names
+from comparing import MEAN, SCALE, difference, preprocessed, two_images
 
 IN_TORCHVISION = [name for name, variant in VARIANTS.items() if variant.torchvision]
 
@@ -30,25 +31,8 @@ def small(name: str, size: int = 32, classes: int = 7, **fields) -> Classifier:
         elif key.endswith(("norm.weight", "running_var")):
             tensor.uniform_(0.5, 2)
     nn.init.normal_(net.fc8.weight, 0, 0.3)  # type: ignore[arg-type]
-    net.set_preprocessing([110.0, 120.0, 130.0], 60.0)
+    net.set_preprocessing(MEAN, SCALE)
     return net.double().eval()
-
-
-def images(side: int = 32) -> Tensor:
-    """Two unlike images."""
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(2, 3, side, side, generator=generator, dtype=torch.float64) * 255
-
-
-def preprocessed(x: Tensor) -> Tensor:
-    return (x - torch.tensor([110.0, 120.0, 130.0], dtype=x.dtype).view(3, 1, 1)) / 60
-
-
-def differs(ours: Tensor, other: Tensor) -> float:
-    """Largest difference, relative to the largest output, of images whose outputs differ by more than 1 %."""
-    largest = other.abs().max()
-    assert (other[0] - other[1]).abs().max() > 0.01 * largest
-    return float((ours - other).abs().max() / largest)
 
 
 def theirs_with_weights_of(net: Classifier) -> nn.Module:
@@ -75,14 +59,14 @@ def theirs_with_weights_of(net: Classifier) -> nn.Module:
 @torch.no_grad()
 def test_outputs_are_torchvisions_on_the_same_weights(name):
     net = small(name)
-    assert differs(net(images()), theirs_with_weights_of(net)(preprocessed(images()))) < 1e-10
+    assert difference(net(two_images()), theirs_with_weights_of(net)(preprocessed(two_images()))) < 1e-10
 
 
 @torch.no_grad()
 def test_outputs_are_torchvisions_with_all_maps():
     net = small("vgg_d", widths=VARIANTS["vgg_d"].widths).float()
-    x = images().float()
-    assert differs(net(x), theirs_with_weights_of(net)(preprocessed(x))) < 1e-5
+    x = two_images().float()
+    assert difference(net(x), theirs_with_weights_of(net)(preprocessed(x))) < 1e-5
 
 
 @torch.no_grad()
@@ -90,22 +74,22 @@ def test_net_a_is_torchvisions_at_its_own_size():
     net = small("vgg_a", 224)
     theirs = theirs_with_weights_of(net)
     assert isinstance(theirs.avgpool, nn.AdaptiveAvgPool2d)
-    assert differs(net(images(224)), theirs(preprocessed(images(224)))) < 1e-10
+    assert difference(net(two_images(224)), theirs(preprocessed(two_images(224)))) < 1e-10
 
 
 @pytest.mark.parametrize("name", ["vgg_d", "vgg_a_bn"])
 @torch.no_grad()
 def test_without_any_one_layer_outputs_are_others(name):
     net = small(name)
-    theirs = theirs_with_weights_of(net)(preprocessed(images()))
+    theirs = theirs_with_weights_of(net)(preprocessed(two_images()))
     for stage in net.stages.values():
         for layer in stage.modules():
             if isinstance(layer, Conv | FullyConnected | nn.BatchNorm2d):
                 kept = layer.weight.clone()
                 layer.weight.zero_()
-                assert float((net(images()) - theirs).abs().max() / theirs.abs().max()) > 0.01
+                assert float((net(two_images()) - theirs).abs().max() / theirs.abs().max()) > 0.01
                 layer.weight.copy_(kept)
-    assert differs(net(images()), theirs) < 1e-10
+    assert difference(net(two_images()), theirs) < 1e-10
 
 
 @pytest.mark.parametrize("name", ["vgg_a_lrn", "vgg_c", "vgg_cifar"])
@@ -118,7 +102,7 @@ def test_nets_that_torchvision_lacks_are_those_of_the_table_written_out(name):
         "vgg_c": "1_1 1_2 P 2_1 2_2 P 3_1 3_2 3_3 P 4_1 4_2 4_3 P 5_1 5_2 5_3 P",
         "vgg_cifar": "1_1 P 2_1 P 3_1 3_2 P 4_1 4_2 P 5_1 5_2 P",
     }
-    x = preprocessed(images(64))
+    x = preprocessed(two_images(64))
     for row in rows[name].split():
         if row == "P":
             x = max_pool2d(x, 2)
@@ -131,7 +115,7 @@ def test_nets_that_torchvision_lacks_are_those_of_the_table_written_out(name):
     x = linear(x.flatten(1), state["fc6.weight"], state["fc6.bias"]).relu()
     x = linear(x, state["fc7.weight"], state["fc7.bias"]).relu()
     x = linear(x, state["fc8.weight"], state["fc8.bias"])
-    assert differs(net(images(64)), x) < 1e-10
+    assert difference(net(two_images(64)), x) < 1e-10
 
 
 @pytest.mark.parametrize("name", IN_TORCHVISION)
@@ -264,4 +248,4 @@ def test_batch_normalisation_stands_between_convolution_and_relu():
         assert isinstance(stage, ConvNorm)
         assert stage.relu
         assert stage.conv.bias is not None
-    assert net.features(images(), "conv3_1").min() == 0
+    assert net.features(two_images(), "conv3_1").min() == 0
