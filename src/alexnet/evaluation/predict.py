@@ -79,13 +79,13 @@ class Predictor:
         averaged = str(evaluation.get("averaged", "softmax"))
         p = [
             batch_probabilities(
-                self.net, self._stored(pixels)[None], self.card.side, self.card.size, views, averaged
+                self.net, self.stored(pixels)[None], self.card.side, self.card.size, views, averaged
             ).numpy()
             for pixels in map(as_pixels, images)
         ]
         return apply_temperature(np.concatenate(p), self.card.temperature) if p else np.empty((0, len(self.classes)))
 
-    def _stored(self, pixels: np.ndarray) -> np.ndarray:
+    def stored(self, pixels: np.ndarray) -> np.ndarray:
         """An image as packing would have stored it, so that predicting and evaluating see the same pixels."""
         if not self.card.native:
             pixels = shorter_side_to(pixels, self.card.side)
