@@ -1,0 +1,37 @@
+"""A benchmark's document for people: one table a case, then what stands in the way in words."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.table import Table
+
+
+def tables(document: dict[str, Any]) -> Iterator[Table | str]:
+    """Tables of every case of a document of `bench`, and its sentences."""
+    for name, case in document["cases"].items():
+        table = Table(title=f"{name}: {case['what']}", title_justify="left", show_edge=False)
+        for heading in ("what", "way", "median", "least to most", "images/s", "ratio", "quiet"):
+            table.add_column(heading, justify="left" if heading in ("what", "way") else "right")
+        for row in case["rows"]:
+            for place, (way, timing) in enumerate(row["ways"].items()):
+                rate, ratio = timing.get("images_per_second"), row["ratio"].get(way)
+                table.add_row(
+                    row["what"] if place == 0 else "",
+                    way,
+                    seconds(timing["median"]),
+                    f"{seconds(timing['min'])} to {seconds(timing['max'])}" if "min" in timing else "sum",
+                    f"{rate:,.1f}" if rate is not None else "",
+                    f"{ratio:.2f}" if ratio is not None else "",
+                    f"{timing['quiet']} of {len(timing['seconds'])}" if "quiet" in timing else "",
+                )
+            table.add_section()
+        yield table
+        yield from case.get("words", [])
+        yield ""
+
+
+def seconds(value: float) -> str:
+    """Seconds as a person reads them: 1.23 s, 45.6 ms, 78 us."""
+    if value >= 1:
+        return f"{value:.2f} s"
+    return f"{value * 1e3:.1f} ms" if value >= 1e-3 else f"{value * 1e6:.0f} us"
