@@ -17,6 +17,8 @@ from alexnet.pictures.report import write_report
 from alexnet.progress import note
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields, load_recipe, recipe_from
+from alexnet.retrieval import embed as embedding
+from alexnet.retrieval.vectors import Vectors
 from alexnet.training import start as starting
 from alexnet.training.loop import STOPPED, fit
 from alexnet.training.run import Run
@@ -28,7 +30,9 @@ __all__ = [
     "JobFailed",
     "Prediction",
     "Predictor",
+    "Vectors",
     "build",
+    "embed",
     "ensemble",
     "evaluate",
     "load",
@@ -191,6 +195,44 @@ def ensemble(
         InputError: fewer than two runs; other classes; images that a member was trained on.
     """
     return averaging.ensemble(runs, _images(source), views, split, _place(root), device, allow_seen)
+
+
+def embed(
+    run: str | Path,
+    source: Any,
+    out: str | Path,
+    stage: str | None = None,
+    split: embedding.Split = "all",
+    float16: bool = False,
+    normalise: bool = False,
+    batch: int = 128,
+    root: str | Path | None = None,
+    device: str = "auto",
+) -> Vectors:
+    """Write the features of images into the new folder `out`; give them, memory-mapped.
+
+    >>> vectors = alexnet.embed(run, "photos", "vectors")  # doctest: +SKIP
+    >>> vectors.array.shape, vectors.paths[0]              # doctest: +SKIP
+    ((2600, 4096), 'cats/1.jpg')
+
+    Args:
+        run: a run's folder or a file of weights.
+        source: a SOURCE of the command line, a Dataset as for `train`, or a folder with nothing but images in it.
+        out: a path where nothing is yet; interrupted, the same call goes on.
+        stage: by default the one that feeds the net's classifier: fc7 after its ReLU in AlexNet.
+        split: "train", "val", "test" or "all".
+        float16: numbers of 16 bits instead of 32.
+        normalise: divide each vector by its length (L2).
+        batch: images at once.
+        root: where named sets are kept.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        InputError: `out` exists; a stage that the net does not have; a source without images.
+    """
+    images = source if isinstance(source, str | Path) else _images(source)
+    assert images is not None
+    return embedding.embed(run, images, out, stage, split, float16, normalise, batch, _place(root), device)
 
 
 def _images(source: Any) -> str | Source | None:

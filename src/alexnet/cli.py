@@ -4,10 +4,12 @@ import os
 import sys
 from collections.abc import Callable
 
+from alexnet.commands.bench import bench
 from alexnet.commands.data import cache, check, pack
-from alexnet.commands.exchange import import_weights
+from alexnet.commands.exchange import export, import_weights
 from alexnet.commands.nets import compare, models, summary
 from alexnet.commands.pictures import report, show
+from alexnet.commands.search import embed
 from alexnet.commands.testing import ensemble, evaluate, predict, probe
 from alexnet.commands.training import train
 from alexnet.errors import InputError, JobFailed
@@ -20,15 +22,18 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "predict": predict,
     "probe": probe,
     "ensemble": ensemble,
+    "embed": embed,
     "report": report,
     "show": show,
     "check": check,
     "pack": pack,
     "cache": cache,
     "import": import_weights,
+    "export": export,
     "models": models,
     "summary": summary,
     "compare": compare,
+    "bench": bench,
 }
 
 
