@@ -1,4 +1,4 @@
-"""The command that brings weights in: import."""
+"""The commands that bring weights in and out: import, export."""
 
 import shlex
 
@@ -51,5 +51,34 @@ def import_weights(arguments: list[str]) -> int:
     print(
         f"{result['run']}: {result['model']} for {result['size']} pixels and {result['classes']} classes; "
         f"largest difference to the original {agreed['scores']:.1e} of the largest score, on {agreed['images']} images"
+    )
+    return 0
+
+
+def export(arguments: list[str]) -> int:
+    """Write a trained net as ONNX, torch.export or OpenVINO, checked against it."""
+    parser = Parser(
+        "export",
+        "Write RUN's net as a file that other programs serve: RGB pixels in 0..255 go in, scores and calibrated "
+        "probabilities come out. A description (OUT.json) with classes and preprocessing lies beside it. Nothing is "
+        "left unless the file's answers are the net's.",
+    )
+    parser.add_argument("run", help="a run's folder, or a .safetensors file")
+    parser.add_argument("out", metavar="OUT", help="the new file: .onnx, .pt2 or .xml")
+    parser.add_argument(
+        "--format", choices=("onnx", "torch", "openvino"), help="default: what OUT's suffix says, otherwise onnx"
+    )
+    json_option(parser)
+    asked = parser.parse_intermixed_args(arguments)
+    from alexnet.exchange.export import export
+
+    result = export(asked.run, asked.out, asked.format)
+    if asked.json:
+        return print_json(result)
+    agreed = result["agreement"]
+    print(
+        f"{', '.join(result['files'])}: {result['model']} for {result['size']} pixels; run by "
+        f"{result['compared_with']} it differs from the net by {agreed['scores']:.1e} of the largest score, "
+        f"on {agreed['images']} images"
     )
     return 0

@@ -62,16 +62,7 @@ def agreement(net: Classifier, original: Callable[[Tensor], Tensor], size: int) 
         raise InputError(
             f"the original gives {tuple(theirs.shape)} scores, {net.name} {tuple(ours.shape)}: this is another net"
         )
-    largest = float(theirs.abs().max())
-    p, q = ours.softmax(1), theirs.softmax(1)
-    apart = torch.pdist(theirs - theirs.mean(1, keepdim=True), p=float("inf"))  # what softmax can see
-    found = Agreement(
-        images=len(images),
-        size=size,
-        scores=float((ours - theirs).abs().max()) / largest if largest else float("nan"),
-        softmax=float((p - q).abs().max() / q.max()),
-        variation=float(apart.min()) / largest if largest else 0.0,
-    )
+    found = compared(ours, theirs, size)
     if not found.variation > VARIATION:
         raise InputError(
             "the original gives nearly the same answer for different images (its scores differ by "
@@ -84,3 +75,17 @@ def agreement(net: Classifier, original: Callable[[Tensor], Tensor], size: int) 
             "nothing was written"
         )
     return found
+
+
+def compared(ours: Tensor, theirs: Tensor, size: int) -> Agreement:
+    """How far scores of the same images, float64 [n classes] with n of 2 or more, are apart; `size` is noted."""
+    largest = float(theirs.abs().max())
+    p, q = ours.softmax(1), theirs.softmax(1)
+    apart = torch.pdist(theirs - theirs.mean(1, keepdim=True), p=float("inf"))  # what softmax can see
+    return Agreement(
+        images=len(ours),
+        size=size,
+        scores=float((ours - theirs).abs().max()) / largest if largest else float("nan"),
+        softmax=float((p - q).abs().max() / q.max()),
+        variation=float(apart.min()) / largest if largest else 0.0,
+    )
