@@ -1,6 +1,6 @@
 """What every case of the benchmark is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -27,8 +27,13 @@ class Settings:
     images: int = 256
     batch: int = 128
     size: int = 227
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=choose_device)
     seed: int = 0
+
+    @property
+    def stored(self) -> int:
+        """Side of the packed images, in pixels: 256 for patches of 227."""
+        return round(self.size * 256 / 227)
 
 
 def settings_of(repeats: int, images: int, batch: int, size: int, device: str) -> Settings:

@@ -9,25 +9,29 @@ from rich.table import Table
 def tables(document: dict[str, Any]) -> Iterator[Table | str]:
     """Tables of every case of a document of `bench`, and its sentences."""
     for name, case in document["cases"].items():
-        table = Table(title=f"{name}: {case['what']}", title_justify="left", show_edge=False)
-        for heading in ("what", "way", "median", "least to most", "images/s", "ratio", "quiet"):
-            table.add_column(heading, justify="left" if heading in ("what", "way") else "right")
+        yield f"{name}: {case['what']}"
         for row in case["rows"]:
-            for place, (way, timing) in enumerate(row["ways"].items()):
-                rate, ratio = timing.get("images_per_second"), row["ratio"].get(way)
-                table.add_row(
-                    row["what"] if place == 0 else "",
-                    way,
-                    seconds(timing["median"]),
-                    f"{seconds(timing['min'])} to {seconds(timing['max'])}" if "min" in timing else "sum",
-                    f"{rate:,.1f}" if rate is not None else "",
-                    f"{ratio:.2f}" if ratio is not None else "",
-                    f"{timing['quiet']} of {len(timing['seconds'])}" if "quiet" in timing else "",
-                )
-            table.add_section()
-        yield table
+            yield table_of(row)
         yield from case.get("words", [])
         yield ""
+
+
+def table_of(row: dict[str, Any]) -> Table:
+    """One comparison: a line for each way."""
+    table = Table(title=row["what"], title_justify="left", show_edge=False)
+    for heading in ("way", "median", "least to most", "images/s", "ratio", "quiet"):
+        table.add_column(heading, justify="left" if heading == "way" else "right")
+    for way, timing in row["ways"].items():
+        rate, ratio = timing.get("images_per_second"), row["ratio"].get(way)
+        table.add_row(
+            way,
+            seconds(timing["median"]),
+            f"{seconds(timing['min'])} to {seconds(timing['max'])}" if "min" in timing else "a sum",
+            f"{rate:,.1f}" if rate is not None else "",
+            f"{ratio:.2f}" if ratio is not None else "",
+            f"{timing['quiet']} of {len(timing['seconds'])}" if "quiet" in timing else "",
+        )
+    return table
 
 
 def seconds(value: float) -> str:

@@ -1,5 +1,6 @@
 """The command that measures speed: bench."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def bench(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="write the JSON document to this file, after every case")
     json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler's own messages, read when torch is loaded
     from rich.console import Console
 
     from alexnet.bench.run import bench as measure
