@@ -30,6 +30,7 @@ __all__ = [
     "probe",
     "report",
     "resume",
+    "show",
     "train",
 ]
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         probe,
         report,
         resume,
+        show,
         train,
     )
 

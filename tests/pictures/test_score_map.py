@@ -11,7 +11,8 @@ from PIL import Image
 from alexnet.checkpoint import Card, load_weights, save_weights
 from alexnet.errors import InputError
 from alexnet.models import build
-from alexnet.pictures.score_map import draw, score_map, write
+from alexnet.pictures.score_map import draw, score_map
+from alexnet.pictures.style import save
 
 CLASSES = ["dark", "猫 $5"]
 
@@ -98,7 +99,7 @@ def test_colours_lie_where_the_extent_says_and_nothing_beyond_it(run, tmp_path):
 def test_a_file_is_written_in_the_form_of_its_suffix(run, tmp_path, suffix):
     found = score_map(run, spot(tmp_path / "a.png", 64, 64, 30, 30), CLASSES[1])
     assert min(found.pixels.shape[:2]) == 64  # twice the net's
-    path = write(found, tmp_path / f"out{suffix}")
+    path = save(draw(found), tmp_path / f"out{suffix}")
     if suffix == ".png":
         with Image.open(path) as picture:
             assert picture.format == "PNG"
@@ -119,5 +120,5 @@ def test_what_cannot_be_drawn_is_said_in_one_line(run, tiny_run, tmp_path):
     with pytest.raises(InputError, match=r"b\.png.*no such file"):
         score_map(run, tmp_path / "b.png")
     with pytest.raises(InputError, match=r"\.png or \.svg"):
-        write(score_map(run, image), tmp_path / "out.jpg")
+        save(draw(score_map(run, image)), tmp_path / "out.jpg")
     assert score_map(tiny_run, image).heat.shape == (3, 3)  # another net, its own classes and sizes

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from alexnet.errors import InputError
 from alexnet.options import Parser, did_you_mean
-
-PICTURES = {"score_map": "what the net says of a class all over an IMAGE"}
+from alexnet.pictures.catalogue import CATALOGUE
 
 
 def report(arguments: list[str]) -> int:
@@ -20,23 +19,41 @@ def report(arguments: list[str]) -> int:
 
 
 def show(arguments: list[str]) -> int:
-    """Draw what a net sees: its score map over an image."""
+    """Draw what a net is, has learned, sees and gets wrong."""
     parser = Parser("show", "Draw WHAT about RUN into a picture.")
-    parser.add_argument("run", help="a run's folder, or a .safetensors file")
-    parser.add_argument("what", metavar="WHAT", help="; ".join(f"{name}: {text}" for name, text in PICTURES.items()))
-    parser.add_argument("image", metavar="IMAGE", nargs="?", help="an image file")
+    parser.add_argument("run", help="a run's folder, or a .safetensors file; for architecture and c3 also a net's name")
+    listed = "; ".join(f"{name}: {picture.text}" for name, picture in CATALOGUE.items())
+    parser.add_argument("what", metavar="WHAT", help=listed)
+    parser.add_argument("images", metavar="IMAGE", nargs="*", help="an image file")
+    parser.add_argument("--stage", help="a stage of the net, as alexnet summary names it (default: the last with maps)")
+    parser.add_argument("--unit", type=int, help="one map of the stage alone, counted from 0")
     parser.add_argument("--class", dest="label", help="name of a class (default: the likeliest of the whole image)")
-    parser.add_argument("--size", type=int, help="shorter side the image is brought to (default: twice the net's)")
-    parser.add_argument("--out", type=Path, help="a .png or .svg file (default <image>-score_map.png, here)")
+    parser.add_argument(
+        "--size",
+        type=int,
+        help="pixels: the image's shorter side (score_map, default: twice the net's), the square's (occlusion), "
+        "the input's (architecture)",
+    )
+    parser.add_argument("--out", type=Path, help="a .png or .svg file (default: here, named after WHAT and the image)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     asked = parser.parse_intermixed_args(arguments)
-    if asked.what not in PICTURES:
-        near = did_you_mean([asked.what], list(PICTURES))
-        raise InputError(f"show does not know {asked.what!r}{near}: it draws {', '.join(PICTURES)}")
-    if asked.image is None:
-        raise InputError(f"show {asked.what} needs an IMAGE: alexnet show {asked.run} {asked.what} IMAGE")
-    from alexnet.pictures.score_map import score_map, write
+    if asked.what not in CATALOGUE:
+        near = did_you_mean([asked.what], list(CATALOGUE))
+        raise InputError(f"show does not know {asked.what!r}{near}: it draws {', '.join(CATALOGUE)}")
+    from alexnet.api import show as draw
 
-    out = asked.out or Path(f"{Path(asked.image).stem}-{asked.what}.png")
-    print(write(score_map(asked.run, asked.image, asked.label, asked.size, asked.device), out))
+    stem = Path(asked.images[0]).stem if asked.images else Path(asked.run).resolve().name
+    out = asked.out or Path(f"{stem}-{asked.what}.png")
+    draw(
+        asked.run,
+        asked.what,
+        asked.images,
+        stage=asked.stage,
+        unit=asked.unit,
+        label=asked.label,
+        size=asked.size,
+        device=asked.device,
+        out=out,
+    )
+    print(out)
     return 0

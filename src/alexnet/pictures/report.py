@@ -22,9 +22,11 @@ from safetensors import SafetensorError, safe_open
 from alexnet.errors import InputError
 from alexnet.files import write_text
 from alexnet.pictures.advice import advice, interval_text, percent, verdict
-from alexnet.pictures.runs import NAMES_UP_TO, NUMBERS_UP_TO, Bar, confusion_figure, curves, errors_figure, short
+from alexnet.pictures.confusion import NAMES_UP_TO, NUMBERS_UP_TO, confusion_figure
+from alexnet.pictures.curves import curves
+from alexnet.pictures.errors import Bar, errors_figure, in_words
 from alexnet.pictures.sheets import filters_sheet
-from alexnet.pictures.style import data_uri, thumbnail_uri
+from alexnet.pictures.style import data_uri, short, svg, thumbnail_uri
 from alexnet.recipes import RECIPES, as_fields
 
 ReadRows = Callable[[np.ndarray], Sequence[np.ndarray] | np.ndarray]
@@ -124,7 +126,7 @@ def page(run: Run, read_rows: ReadRows | None) -> str:
         length=_length(run),
         evaluation=evaluation,
         verdict=verdict(evaluation) if evaluation else [],
-        errors=Markup(errors_figure(_bars(evaluation, facts))) if evaluation else None,
+        errors=_errors(_bars(evaluation, facts)) if evaluation else None,
         view_names=VIEW_NAMES,
         mirrored_in_vain=_mirrored_in_vain(run),
         weakest=_weakest(evaluation) if evaluation else [],
@@ -134,7 +136,7 @@ def page(run: Run, read_rows: ReadRows | None) -> str:
         wide=len(classes) > NUMBERS_UP_TO,
         per_class=_per_class(evaluation) if evaluation else [],
         mistakes=_mistakes(evaluation, read_rows) if evaluation else None,
-        curves=[(heading, Markup(drawing)) for heading, drawing in curves(run.metrics, len(classes))],
+        curves=_curves(run, len(classes)),
         watchdog=[line for line in run.metrics if line["kind"] == "watchdog"],
         filters=_filters(run),
         advice=[asdict(one) for one in told],
@@ -170,6 +172,17 @@ def _bars(evaluation: dict[str, Any], facts: dict[str, Any]) -> list[Bar]:
     baselines = evaluation.get("baselines", {})
     return bars + [
         Bar(name, baselines[key]["error"], ours=False) for key, name in BASELINE_NAMES.items() if key in baselines
+    ]
+
+
+def _errors(bars: Sequence[Bar]) -> Markup:
+    return Markup(svg(errors_figure(bars), in_words(bars)))
+
+
+def _curves(run: Run, classes: int) -> list[tuple[str, Markup]]:
+    return [
+        (heading, Markup(svg(drawing, f"{heading.lower()} over the epochs")))
+        for heading, drawing in curves(run.metrics, classes)
     ]
 
 
@@ -211,7 +224,8 @@ def _confusions(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
 def _confusion(evaluation: dict[str, Any] | None) -> Markup | None:
     if evaluation is None or not evaluation.get("confusion"):
         return None
-    return Markup(confusion_figure(np.array(evaluation["confusion"]), evaluation["classes"]))
+    drawing = confusion_figure(np.array(evaluation["confusion"]), evaluation["classes"])
+    return Markup(svg(drawing, f"confusion matrix of {len(evaluation['classes'])} classes"))
 
 
 def _mistakes(evaluation: dict[str, Any], read_rows: ReadRows | None) -> dict[str, Any]:

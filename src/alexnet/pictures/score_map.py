@@ -6,26 +6,21 @@ square of one step a side about the centre of what the position looks at. Where 
 at the image's edge, nothing is laid over it.
 """
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alexnet.augment import to_planes
 from alexnet.checkpoint import load_weights, weights_file
 from alexnet.devices import choose_device
 from alexnet.errors import InputError
-from alexnet.files import replacing
 from alexnet.images import ImageProblem, read_image
 from alexnet.models.alignment import Alignment, alignment
-from alexnet.pictures.style import LINE, figure, styled
-
-COLOURS = "cividis"  # even in brightness, and the same to colour-blind readers
-SUFFIXES = (".png", ".svg")
+from alexnet.pictures.overlay import Extent, extent_of, overlay
+from alexnet.pictures.style import short
 
 
 @dataclass(frozen=True)
@@ -49,11 +44,9 @@ class ScoreMap:
     at: Alignment
 
     @property
-    def extent(self) -> tuple[float, float, float, float]:
-        """Left, right, bottom and top edge of the squares, in pixels of the image: pixel 0 lies from -0.5 to 0.5."""
-        high, wide = self.heat.shape
-        first = self.at.first - self.at.step / 2
-        return first, first + wide * self.at.step, first + high * self.at.step, first
+    def extent(self) -> Extent:
+        """Where the squares lie on the image, see `overlay.extent_of`."""
+        return extent_of(self.at, *self.heat.shape)
 
 
 def score_map(
@@ -100,54 +93,8 @@ def score_map(
     )
 
 
-@styled
 def draw(found: ScoreMap) -> Figure:
     """The image, and beside it the same with the map over it."""
-    high, wide = found.pixels.shape[:2]
-    panel = 4.2 * min(1.0, wide / high)
-    drawing = figure(2 * panel + 1.1, panel * high / wide + 0.8)
-    drawing.set_facecolor("white")  # a file is opened anywhere, on dark pages too
-    plain, covered = drawing.subplots(1, 2)
-    grey = found.pixels.mean(2) / 255
-    _show(plain, found.pixels)
-    plain.set_title("image")
-    # Grey and pale below the map, so that colour means probability alone.
-    _show(covered, np.repeat((0.35 + 0.65 * grey)[:, :, None], 3, 2))
-    heat = covered.imshow(
-        found.heat, cmap=COLOURS, vmin=0, vmax=1, alpha=0.65, extent=found.extent, interpolation="nearest"
-    )
-    covered.set_xlim(-0.5, wide - 0.5)
-    covered.set_ylim(high - 0.5, -0.5)
-    best = float(found.heat.max())
-    covered.set_title(f"{_short(found.label)}: {best:.0%} at its best place, {found.whole:.0%} over all")
-    bar = drawing.colorbar(heat, ax=covered, shrink=0.9)
-    bar.solids.set_alpha(1)  # type: ignore[union-attr]
-    bar.outline.set_edgecolor(LINE)  # type: ignore[operator]
-    bar.set_label(f"probability of {_short(found.label)}")
-    return drawing
-
-
-@styled
-def write(found: ScoreMap, out: Path) -> Path:
-    """Draw it into a file, PNG or SVG by its suffix, atomically; give the path.
-
-    Raises:
-        InputError: another suffix.
-    """
-    suffix = out.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(f"{out}: pictures are written as {' or '.join(SUFFIXES)}: give such a name")
-    with replacing(out) as aside, warnings.catch_warnings():
-        # In a PNG the letters of a class's name may be lacking in the font; the picture is still of use.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        draw(found).savefig(aside, format=suffix[1:], dpi=110, metadata={"Date": None} if suffix == ".svg" else None)
-    return out
-
-
-def _show(axes: Axes, pixels: np.ndarray) -> None:
-    axes.imshow(pixels, interpolation="nearest")
-    axes.set_axis_off()
-
-
-def _short(name: str, most: int = 24) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
+    best, name = float(found.heat.max()), short(found.label, 24)
+    title = f"{name}: {best:.0%} at its best place, {found.whole:.0%} over all"
+    return overlay(found.pixels, found.heat, found.extent, title, f"probability of {name}", (0, 1))

@@ -36,10 +36,8 @@ def filters_sheet(weights: np.ndarray, towers: int = 1, columns: int = 16, cell:
             f"weights {weights.shape} in {towers} towers; give [filters, 3 or 1, height, width], "
             "the same number of filters in each tower"
         )
-    enlarge = max(1, round(cell / max(weights.shape[2:])))
-    tiles = [_tile(one, enlarge) for one in weights]
-    each = len(tiles) // towers
-    blocks = [_rows(tiles[start : start + each], columns) for start in range(0, len(tiles), each)]
+    each = len(weights) // towers
+    blocks = [filters_block(weights[start : start + each], columns, cell) for start in range(0, len(weights), each)]
     if towers == 1:
         return png(blocks[0])
     gap, head = 28, 26
@@ -53,6 +51,12 @@ def filters_sheet(weights: np.ndarray, towers: int = 1, columns: int = 16, cell:
         sheet.paste(Image.fromarray(block), (0, top + head))
         top += head + block.shape[0] + gap
     return png(np.asarray(sheet))
+
+
+def filters_block(weights: np.ndarray, columns: int = 16, cell: int = 44) -> np.ndarray:
+    """Filters of one tower in rows, as in `filters_sheet`: uint8 [h, w, 4], transparent between them."""
+    enlarge = max(1, round(cell / max(weights.shape[2:])))
+    return _rows([_tile(one, enlarge) for one in np.asarray(weights, dtype=np.float32)], columns)
 
 
 def image_grid(

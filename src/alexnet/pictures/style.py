@@ -6,12 +6,17 @@ import io
 import re
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
+
+from alexnet.errors import InputError
+from alexnet.files import replacing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,6 +24,12 @@ T = TypeVar("T")
 INK, MUTED, LINE = "#1f2429", "#5c6670", "#d5dade"
 # The hues of M. Okabe and K. Ito, "Color universal design", 2002.
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7"
+
+COLOURS = "cividis"  # for amounts: even in brightness, and the same to colour-blind readers
+SIGNED = "PuOr"  # for what may be negative: purple above zero, orange under it
+SUFFIXES = (".png", ".svg")
+DOTS = 110
+"""Dots an inch of a PNG."""
 
 VARIABLES = {
     INK: "ink",
@@ -72,6 +83,46 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 def figure(width: float, height: float) -> Figure:
     """A figure of so many inches; 5 wide keeps its text readable on a phone."""
     return Figure(figsize=(width, height), layout="constrained", facecolor="none")
+
+
+@styled
+def save(drawing: Figure, out: Path) -> Path:
+    """Write a figure, PNG or SVG by its suffix, on white and atomically; give the path.
+
+    Raises:
+        InputError: another suffix.
+    """
+    refuse_other_suffixes(out)
+    suffix = out.suffix.lower()
+    with replacing(out) as aside, warnings.catch_warnings():
+        # In a PNG the letters of a class's name may be lacking in the font; the picture is still of use.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # A file is opened anywhere, on dark pages too.
+        drawing.savefig(
+            aside, format=suffix[1:], dpi=DOTS, facecolor="white", metadata={"Date": None} if suffix == ".svg" else None
+        )
+    return out
+
+
+def refuse_other_suffixes(out: Path) -> None:
+    """Raise an InputError unless the file's name ends in one of `SUFFIXES`."""
+    if out.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{out}: pictures are written as {' or '.join(SUFFIXES)}: give such a name")
+
+
+def show_pixels(axes: Axes, pixels: np.ndarray) -> None:
+    """Lay an image [h, w], [h, w, 3] or [h, w, 4] over the whole of its axes, pixel by pixel, without a scale."""
+    axes.set_axis_off()
+    axes.imshow(pixels, interpolation="nearest")
+
+
+def short(name: str, most: int) -> str:
+    """The name on one line, cut in its middle to at most so many characters."""
+    name = " ".join(name.split())
+    if len(name) <= most:
+        return name
+    tail = (most - 1) // 3
+    return name[: most - 1 - tail] + "…" + name[len(name) - tail :]
 
 
 @styled
