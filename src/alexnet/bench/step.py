@@ -1,7 +1,8 @@
 """A training step of the paper's AlexNet: forward, loss, backward, update; and where ours spends its time."""
 
+import itertools
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -13,10 +14,10 @@ from alexnet.bench.settings import Settings, finished
 from alexnet.bench.timing import compared, take_turns
 from alexnet.errors import JobFailed
 from alexnet.models import Classifier, build
-from alexnet.recipe import Recipe
 from alexnet.recipes import load_recipe
-from alexnet.training.loop import forward_backward
 from alexnet.training.optimise import make_optimiser, parameter_groups
+from alexnet.training.speed import apply, choose
+from alexnet.training.step import make_step
 
 CLASSES = 1000
 RUN = 90 * 1_281_167  # images in the run that a step is thought to belong to: compiling pays there
@@ -70,20 +71,13 @@ def our_step(
     """Our training step as a long run of the recipe `paper` takes it, and what was chosen for it."""
     paper = load_recipe("paper")
     optimiser_fields = replace(paper.optimiser, precision=precision, batch=settings.batch)
-    recipe: Recipe = replace(paper, size=settings.size, optimiser=optimiser_fields)
-    net.train()
+    recipe = replace(paper, size=settings.size, optimiser=optimiser_fields)  # type: ignore[arg-type]
+    chosen = choose(recipe, net, settings.device, RUN)
+    apply(net.train(), chosen)
     optimiser = make_optimiser(parameter_groups(net, recipe, set(), set()), recipe)
-    steps = 0
-
-    def step() -> Tensor:
-        nonlocal steps
-        terms, _ = forward_backward(net, recipe, images, labels, None, steps)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        steps += 1
-        return terms["cross_entropy"]
-
-    return step, {}
+    take = make_step(net, optimiser, recipe, chosen)
+    steps = itertools.count()
+    return lambda: take(images, labels, next(steps))[0]["cross_entropy"], asdict(chosen)
 
 
 def done(way: Callable[[], Any], device: torch.device) -> Callable[[], None]:
