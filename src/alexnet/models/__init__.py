@@ -11,7 +11,7 @@ from alexnet.errors import InputError
 from alexnet.models import googlenet, nin, resnet, vgg
 from alexnet.models.alexnet import VARIANTS, Variant, build_variant
 from alexnet.models.classifier import Classifier, SideClassifier, as_convolutions, from_convolutions
-from alexnet.models.dropout import Dropout, begin_step
+from alexnet.models.dropout import Dropout, begin_step, draw_ahead, take_rows
 from alexnet.models.initial import Start
 from alexnet.models.lenet import build_lenet5
 
@@ -28,10 +28,12 @@ __all__ = [
     "begin_step",
     "build",
     "build_variant",
+    "draw_ahead",
     "from_convolutions",
     "model",
     "names",
     "parameters",
+    "take_rows",
 ]
 
 

@@ -28,6 +28,8 @@ class Dropout(nn.Module):
         super().__init__()
         self.keep, self.kind = keep, kind
         self.draw: tuple[int, slice, int] | None = None
+        self.whole: tuple[int, Tensor] | None = None  # seed, and the mask that it drew for the whole batch
+        self.ahead: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop units of [n ...], or scale them at test."""
@@ -38,14 +40,22 @@ class Dropout(nn.Module):
 
     def _mask(self, x: Tensor) -> Tensor:
         """0 and 1, of the shape of `x`: this part's rows of the mask of the whole batch."""
+        if self.ahead is not None:
+            return self.ahead
         if self.draw is None:
             return torch.empty_like(x).bernoulli_(self.keep)
         seed, rows, batch = self.draw
         if len(range(batch)[rows]) != len(x):
             raise InputError(f"dropout was told of rows {rows} of {batch} but got {len(x)}: call begin_step")
-        generator = torch.Generator(x.device).manual_seed(seed)
-        whole = torch.empty((batch, *x.shape[1:]), dtype=x.dtype, device=x.device)
-        return whole.bernoulli_(self.keep, generator=generator)[rows]
+        if self.whole is None or self.whole[0] != seed or not _alike(self.whole[1], x, batch):
+            self.fill(seed, torch.empty((batch, *x.shape[1:]), dtype=x.dtype, device=x.device))
+        assert self.whole is not None
+        return self.whole[1][rows]
+
+    def fill(self, seed: int, mask: Tensor) -> None:
+        """Draw the mask of a whole batch from `seed` into a tensor."""
+        generator = torch.Generator(mask.device).manual_seed(seed)
+        self.whole = seed, mask.bernoulli_(self.keep, generator=generator)
 
     def extra_repr(self) -> str:
         """Say kind and probability."""
@@ -67,6 +77,36 @@ def begin_step(net: nn.Module, seed: int, step: int, rows: slice, batch: int) ->
         rows: which rows of the batch come next.
         batch: rows of the whole batch.
     """
-    dropouts = [module for module in net.modules() if isinstance(module, Dropout)]
-    for layer, dropout in enumerate(dropouts):
-        dropout.draw = (seed_of(seed, step, f"dropout {layer}"), rows, batch)
+    for drawn, dropout in _seeds(net, seed, step):
+        dropout.draw, dropout.ahead = (drawn, rows, batch), None
+
+
+def draw_ahead(net: nn.Module, seed: int, step: int) -> None:
+    """Draw the masks of a step before it, for the whole batch, into the tensors that hold those of the step before.
+
+    For a step that is compiled or replayed, in which nothing can be drawn: it finds its masks where the last step
+    found them. The numbers are those of `begin_step`. At least one step must have gone through the net after a
+    `begin_step`, which told the shapes.
+    """
+    for drawn, dropout in _seeds(net, seed, step):
+        assert dropout.whole is not None, "no step has told the shapes of the masks"
+        dropout.fill(drawn, dropout.whole[1])
+
+
+def take_rows(net: nn.Module, rows: slice) -> None:
+    """Let every dropout take these rows of the masks that `draw_ahead` drew."""
+    for dropout in _dropouts(net):
+        assert dropout.whole is not None, "no step has told the shapes of the masks"
+        dropout.ahead = dropout.whole[1][rows]
+
+
+def _dropouts(net: nn.Module) -> list[Dropout]:
+    return [module for module in net.modules() if isinstance(module, Dropout)]
+
+
+def _seeds(net: nn.Module, seed: int, step: int) -> list[tuple[int, Dropout]]:
+    return [(seed_of(seed, step, f"dropout {layer}"), dropout) for layer, dropout in enumerate(_dropouts(net))]
+
+
+def _alike(mask: Tensor, x: Tensor, batch: int) -> bool:
+    return mask.shape == (batch, *x.shape[1:]) and mask.dtype == x.dtype and mask.device == x.device

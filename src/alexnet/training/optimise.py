@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from alexnet.errors import InputError
 from alexnet.models import Classifier
@@ -71,6 +71,34 @@ def make_optimiser(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.
     return torch.optim.SGD(groups, lr=rate_of(recipe), momentum=recipe.optimiser.momentum, fused=True)
 
 
+def hold_rates(optimiser: torch.optim.SGD) -> None:
+    """Keep every group's rate in a tensor beside its weights, where a captured step finds it anew each time.
+
+    `Rates` then fills these tensors. float32 on a GPU, whose kernel asks for it; else float64, which changes no digit.
+    """
+    for group in optimiser.param_groups:
+        device = group["params"][0].device
+        kind = torch.float32 if device.type == "cuda" else torch.float64
+        group["lr"] = torch.tensor(float(group["lr"]), dtype=kind, device=device)
+
+
+def optimiser_state(optimiser: torch.optim.SGD) -> dict[str, Any]:
+    """What a resumed run needs; rates are numbers in it, wherever they are held."""
+    state = optimiser.state_dict()
+    for group in state["param_groups"]:
+        group["lr"] = float(group["lr"])
+    return state
+
+
+def load_optimiser(optimiser: torch.optim.SGD, state: dict[str, Any]) -> None:
+    """Take a state back, the velocities in the weights' own order in memory: the fused update goes by that alone."""
+    optimiser.load_state_dict(state)
+    for parameter, held in optimiser.state.items():
+        velocity = held.get("momentum_buffer")
+        if velocity is not None and velocity.stride() != parameter.stride():
+            held["momentum_buffer"] = torch.empty_like(parameter).copy_(velocity)
+
+
 class Rates:
     """The rate of every group at every step, by the recipe's schedule."""
 
@@ -83,15 +111,20 @@ class Rates:
         self.best = math.inf
         self.epochs_since_best = 0
         self.epochs_since_drop = 0
+        self.now = [float(group["lr"]) for group in optimiser.param_groups]  # a GPU need not be asked
 
     def set(self, step: int) -> float:
         """Set each group's rate for a step; give the rate of the weights that follow no own schedule."""
         keeps_size = self.recipe.optimiser.velocity == "paper"
-        for group in self.optimiser.param_groups:
+        for i, group in enumerate(self.optimiser.param_groups):
             rate = self._rate(step, group["stage"], group["bias"]) * group["factor"]
-            if keeps_size and rate != group["lr"]:
-                self._keep_velocity(group, rate)
-            group["lr"] = rate
+            if keeps_size and rate != self.now[i]:
+                self._keep_velocity(group, self.now[i], rate)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+            self.now[i] = rate
         return self._rate(step, "", bias=False)
 
     def share(self, step: int) -> float:
@@ -132,9 +165,10 @@ class Rates:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take a state back."""
+        """Take a state back, after the optimiser has taken its own."""
         for name in self.state():
             setattr(self, name, state[name])
+        self.now = [float(group["lr"]) for group in self.optimiser.param_groups]
 
     def _rate(self, step: int, stage: str, bias: bool) -> float:
         schedule, rate = self.recipe.schedule, rate_of(self.recipe)
@@ -166,8 +200,8 @@ class Rates:
     def _published_epoch(self, step: int) -> float:
         return step / self.steps_per_epoch * self.recipe.schedule.published_epochs / self.epochs
 
-    def _keep_velocity(self, group: dict[str, Any], rate: float) -> None:
-        scale = group["lr"] / rate if rate > 0 else 0.0
+    def _keep_velocity(self, group: dict[str, Any], before: float, rate: float) -> None:
+        scale = before / rate if rate > 0 else 0.0
         for parameter in group["params"]:
             buffer = self.optimiser.state[parameter].get("momentum_buffer")
             if buffer is not None:
