@@ -45,7 +45,7 @@ def test_a_file_holds_only_what_differs_from_the_recipe_it_names(tmp_path):
         ({"optimiser": {"rat": 1}}, r"rat"),
         (
             {"optimiser": {"precision": "fp8"}},
-            r"--optimiser.precision got 'fp8': wanted Literal\['float32', 'bfloat16'\]",
+            r"--optimiser.precision got 'fp8': wanted Literal\['auto', 'float32', 'bfloat16'\]",
         ),
         ({"colour": 1}, r"colour"),
         ({"optimiser": {"micro_batch": 0}}, r"--optimiser.micro_batch 0: give 1 or more"),

@@ -99,7 +99,8 @@ class Optimiser:
         kept_rate: rate of the layers taken from another run, as a multiple of `rate` (fine-tuning).
         velocity: what happens to the velocity when the rate changes: it keeps its size (the paper's
             rule), or is scaled with the rate (torch's rule).
-        precision: numbers of the forward and backward pass; weights stay float32.
+        precision: numbers of the forward and backward pass; weights stay float32. auto: float32 on a CPU, so that
+            runs are equal from machine to machine; bfloat16 on a GPU that has it.
     """
 
     rate: float | None = 0.01
@@ -111,7 +112,7 @@ class Optimiser:
     bias_decay: bool = True
     kept_rate: float = 0.1
     velocity: Literal["paper", "torch"] = "paper"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,24 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Speed:
+    """How the work of a step is done; the numbers stay the same but for rounding.
+
+    Attributes:
+        response_norm: how response normalisation is computed: op by op; compiled, which takes half a minute once; or
+            by a kernel of its own on a GPU. auto goes by the device and the length of the run.
+        memory_format: order of images and maps in memory: n c h w, or n h w c (channels_last). auto goes by the
+            device and the input's size.
+        step: op by op; forward and loss compiled; or, on a GPU, the whole step as one CUDA graph. What is compiled is
+            put into a graph there, too.
+    """
+
+    response_norm: Literal["auto", "eager", "compiled", "triton"] = "auto"
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    step: Literal["auto", "eager", "compiled", "graph"] = "auto"
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A whole run.
 
@@ -200,3 +219,4 @@ class Recipe:
     optimiser: Optimiser = field(default_factory=Optimiser)
     schedule: Schedule = field(default_factory=Schedule)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    speed: Speed = field(default_factory=Speed)
