@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from alexnet.errors import InputError
-from alexnet.models import lrn
+from alexnet.models import lrn_eager
 from alexnet.models.lrn import LRN, SpatialNorm, local_response_norm
 
 
@@ -66,7 +66,7 @@ def test_it_equals_the_loop_whatever_the_shape(
         x = x.contiguous(memory_format=torch.channels_last)
     expected = by_loop(x.numpy(), n, 2.0, 1e-3, beta, alpha_is, towers)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lrn, "CHUNK_BYTES", chunk)
+        patch.setattr(lrn_eager, "CHUNK_BYTES", chunk)
         y = local_response_norm(x, n, 2.0, 1e-3, beta, alpha_is, towers)
     np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12, atol=0)
     assert y.stride() == x.stride()
@@ -93,7 +93,7 @@ def test_turning_the_maps_round_turns_the_result_round_for_odd_windows(seed, map
 @pytest.mark.parametrize("beta", [0.75, 0.6])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_the_gradient_is_the_numeric_one(n, towers, beta, memory_format, monkeypatch):
-    monkeypatch.setattr(lrn, "CHUNK_BYTES", 150)  # several chunks
+    monkeypatch.setattr(lrn_eager, "CHUNK_BYTES", 150)  # several chunks
     x = answers(3, 6, 2, 3, size=1.0).double().contiguous(memory_format=memory_format).requires_grad_()
     # A large alpha, or the second term of the gradient would be lost in the tolerance.
     assert torch.autograd.gradcheck(lambda x: local_response_norm(x, n, 1.5, 0.4, beta, "sum", towers), x)

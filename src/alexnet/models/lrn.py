@@ -15,11 +15,12 @@ The gradient has a closed form. With d the bracket, g the gradient of b, and r =
     gradient of a = r - 2 * alpha * beta * a * sum of r * a / d
 
 with the sum over the maps that have this one in their window. Nothing but the input need be kept between
-the passes. On a CPU both passes go through the batch in chunks that stay in the cache, which is where the
-time goes: `benchmarks/lrn.py`.
+the passes. Four files compute the same: `lrn_formula` says it plainly, `lrn_eager` in chunks that stay in the
+cache, `lrn_compiled` through torch's compiler, `lrn_triton` in one kernel a pass on a GPU.
 """
 
-from typing import Any, Literal
+from types import ModuleType
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +28,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from alexnet.errors import InputError
+from alexnet.models import lrn_compiled, lrn_eager, lrn_formula
+from alexnet.models.lrn_choice import Implementation, kernel_for
+from alexnet.models.lrn_formula import Constants
 
 Convention = Literal["sum", "mean"]
-CHUNK_BYTES = 1 << 21  # of float32 input at once, so that the temporaries stay in the cache
 
 
 def local_response_norm(
@@ -40,6 +43,7 @@ def local_response_norm(
     beta: float = 0.75,
     alpha_is: Convention = "sum",
     towers: int = 1,
+    implementation: Implementation = "eager",
 ) -> Tensor:
     """Normalise across maps; the defaults are the paper's formula as printed.
 
@@ -52,6 +56,8 @@ def local_response_norm(
         alpha_is: "sum": alpha multiplies the sum of squares; "mean": their sum divided by n, at the
             edges too.
         towers: the maps are so many equal groups, and no window crosses from one to the next.
+        implementation: "eager", "compiled" or "triton"; where it cannot be had, "eager" does the work, after one note.
+            Inside `torch.compile` and `torch.export` the plain formula stands for the first two.
 
     Returns:
         Tensor of the shape, type and memory format of `x`. Its gradient cannot be differentiated again.
@@ -63,12 +69,18 @@ def local_response_norm(
         raise InputError(f"{x.shape[1]} maps do not divide into {towers} towers: change widths or towers")
     if not x.is_contiguous() and not x.is_contiguous(memory_format=torch.channels_last):
         x = x.contiguous()
-    each = alpha if alpha_is == "sum" else alpha / n
-    return _AcrossMaps.apply(x, n, k, each, beta, towers)  # type: ignore[return-value]
+    constants = Constants(n, k, alpha if alpha_is == "sum" else alpha / n, beta, towers)
+    return _AcrossMaps.apply(x, constants, implementation)  # type: ignore[return-value]
 
 
 class LRN(nn.Module):
-    """`local_response_norm` as a stage; [n c h w] -> [n c h w]."""
+    """`local_response_norm` as a stage; [n c h w] -> [n c h w].
+
+    Attributes:
+        implementation: how this machine computes it, see `set_response_norm`; no part of what the net is.
+    """
+
+    implementation: Implementation = "eager"
 
     def __init__(self, n: int, k: float, alpha: float, beta: float, alpha_is: Convention, towers: int = 1):
         super().__init__()
@@ -78,7 +90,9 @@ class LRN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise [n c h w]."""
-        return local_response_norm(x, self.n, self.k, self.alpha, self.beta, self.alpha_is, self.towers)
+        return local_response_norm(
+            x, self.n, self.k, self.alpha, self.beta, self.alpha_is, self.towers, self.implementation
+        )
 
     def extra_repr(self) -> str:
         """Say the constants."""
@@ -86,6 +100,19 @@ class LRN(nn.Module):
             f"n={self.n}, k={self.k}, alpha={self.alpha}, beta={self.beta}, alpha_is={self.alpha_is!r}, "
             f"towers={self.towers}"
         )
+
+
+def set_response_norm(net: nn.Module, name: Implementation) -> None:
+    """Let all response normalisations of a net be computed in one way.
+
+    Raises:
+        InputError: there is no such implementation.
+    """
+    if name not in get_args(Implementation):
+        raise InputError(f"there is no response normalisation {name!r}: take {', '.join(get_args(Implementation))}")
+    for module in net.modules():
+        if isinstance(module, LRN):
+            module.implementation = name
 
 
 class SpatialNorm(nn.Module):
@@ -115,88 +142,23 @@ class SpatialNorm(nn.Module):
 
 class _AcrossMaps(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, n: int, k: float, each: float, beta: float, towers: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, constants: Constants, implementation: Implementation) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.constants = n, k, each, beta, towers
-        y = torch.empty_like(x)
-        x_rows, y_rows = _rows(x, towers), _rows(y, towers)
-        squares = _WindowSum(x_rows, n, before=n // 2)
-        constant = x_rows.new_tensor(k, dtype=squares.dtype)
-        for part in squares.chunks:
-            a = x_rows[part].to(squares.dtype)
-            torch.mul(a, a, out=squares.terms(part))
-            d = squares.total(part)
-            torch.add(constant, d, alpha=each, out=d)
-            torch.mul(_to_minus(beta, d), a, out=y_rows[part])
-        return y
+        ctx.constants, ctx.implementation = constants, implementation
+        return _passes(implementation, x).forward(x, constants)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         (x,) = ctx.saved_tensors
-        n, k, each, beta, towers = ctx.constants
-        result = torch.empty_like(x)
         g = torch.empty_like(x).copy_(gradients[0]) if gradients[0].stride() != x.stride() else gradients[0]
-        x_rows, g_rows, result_rows = _rows(x, towers), _rows(g, towers), _rows(result, towers)
-        squares = _WindowSum(x_rows, n, before=n // 2)
-        # Map j lies in the windows of the maps j - (n - 1 - n//2) to j + n//2: the same sum, turned round.
-        effects = _WindowSum(x_rows, n, before=n - 1 - n // 2)
-        constant = x_rows.new_tensor(k, dtype=squares.dtype)
-        for part in squares.chunks:
-            a = x_rows[part].to(squares.dtype)
-            torch.mul(a, a, out=squares.terms(part))
-            d = squares.total(part)
-            torch.add(constant, d, alpha=each, out=d)
-            r = _to_minus(beta, d).mul_(g_rows[part])
-            torch.mul(r, a, out=effects.terms(part)).div_(d)
-            torch.addcmul(r, a, effects.total(part), value=-2 * each * beta, out=r)
-            result_rows[part] = r
-        return result, None, None, None, None, None
+        return _passes(ctx.implementation, x).backward(x, g, ctx.constants), None, None
 
 
-def _rows(x: Tensor, towers: int) -> Tensor:
-    """View [n c h w] as [independent rows, maps of a tower, positions], in either memory format."""
-    n, c, h, w = x.shape
-    if x.is_contiguous():
-        return x.view(n * towers, c // towers, h * w)
-    return x.permute(0, 2, 3, 1).view(n * h * w * towers, c // towers, 1)
-
-
-def _to_minus(beta: float, d: Tensor) -> Tensor:
-    """d ^ -beta; the papers' 0.75 by two square roots, which is faster than a power."""
-    if beta != 0.75:
-        return d.pow(-beta)
-    inverse_root = d.rsqrt()
-    return inverse_root.sqrt().mul_(inverse_root)
-
-
-class _WindowSum:
-    """Sums over windows of maps, chunk by chunk, in two buffers that are used again for every chunk.
-
-    The terms of a sum are written into a buffer with as many maps of zeros at both ends as a window can
-    reach over, so that a window's sum is n shifted slices added up, without special cases at the edges.
-    """
-
-    def __init__(self, rows: Tensor, n: int, before: int):
-        count, self.maps, positions = rows.shape
-        self.n, self.before = n, before
-        self.dtype = torch.float64 if rows.dtype == torch.float64 else torch.float32
-        at_once = count if rows.device.type != "cpu" else CHUNK_BYTES // (4 * self.maps * positions or 1)
-        at_once = min(max(at_once, 1), max(count, 1))
-        self.chunks = [slice(i, min(i + at_once, count)) for i in range(0, count, at_once)]
-        self._terms = rows.new_zeros(at_once, self.maps + n - 1, positions, dtype=self.dtype)
-        self._total = rows.new_empty(at_once, self.maps, positions, dtype=self.dtype)
-
-    def terms(self, part: slice) -> Tensor:
-        """Where to write this chunk's terms."""
-        return self._terms[: part.stop - part.start, self.before : self.before + self.maps]
-
-    def total(self, part: slice) -> Tensor:
-        """The sums of the terms that were written."""
-        terms, total = self._terms[: part.stop - part.start], self._total[: part.stop - part.start]
-        if self.n == 1:
-            return total.copy_(terms)
-        torch.add(terms[:, : self.maps], terms[:, 1 : 1 + self.maps], out=total)
-        for shift in range(2, self.n):
-            total += terms[:, shift : shift + self.maps]
-        return total
+def _passes(implementation: Implementation, x: Tensor) -> ModuleType:
+    """The file whose `forward` and `backward` compute it."""
+    if implementation == "triton" and (kernel := kernel_for(x)) is not None:
+        return kernel
+    if torch.compiler.is_compiling():
+        return lrn_formula
+    return lrn_compiled if implementation == "compiled" else lrn_eager
