@@ -9,7 +9,7 @@ from alexnet.commands.data import cache, check, pack
 from alexnet.commands.exchange import export, import_weights
 from alexnet.commands.nets import compare, models, summary
 from alexnet.commands.pictures import report, show
-from alexnet.commands.search import embed
+from alexnet.commands.search import embed, index, search
 from alexnet.commands.testing import ensemble, evaluate, predict, probe
 from alexnet.commands.training import train
 from alexnet.errors import InputError, JobFailed
@@ -23,6 +23,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "probe": probe,
     "ensemble": ensemble,
     "embed": embed,
+    "index": index,
+    "search": search,
     "report": report,
     "show": show,
     "check": check,

@@ -1,7 +1,8 @@
-"""The commands of image search: embed."""
+"""The commands of image search: embed, index, search."""
 
 from pathlib import Path
 
+from alexnet.errors import InputError
 from alexnet.options import Parser, json_option, print_json, source_argument
 
 
@@ -40,4 +41,88 @@ def embed(arguments: list[str]) -> int:
         return print_json({"vectors": str(vectors.path)} | about)
     n, d = vectors.array.shape
     print(f"{vectors.path}: {n:,} vectors of {d:,} numbers, {about['stage']}, {about['dtype']}")
+    return 0
+
+
+def index(arguments: list[str]) -> int:
+    """Make an index of vectors, and change it."""
+    parser = Parser("index", "Make the index INDEX of the folder VECTORS that `alexnet embed` wrote, or change it.")
+    parser.add_argument("vectors", nargs="?", type=Path, metavar="VECTORS", help="to make an index, or with --add")
+    parser.add_argument("index", type=Path, metavar="INDEX", help="the index's folder")
+    parser.add_argument("--codes", type=int, metavar="BITS", help="also binary codes of so many bits, such as 128")
+    parser.add_argument("--method", default="autoencoder", help="of codes: autoencoder (default), hyperplanes, itq")
+    parser.add_argument("--metric", choices=("l2", "cosine"), default="l2", help="of features (default l2)")
+    parser.add_argument("--store", metavar="URL", help="a Milvus server that keeps the rows: http://HOST:19530[/NAME]")
+    parser.add_argument("--seed", type=int, default=0, help="of the codes (default 0)")
+    parser.add_argument("--add", action="store_true", help="take the images of VECTORS into INDEX")
+    parser.add_argument("--delete", nargs="+", metavar="IMAGE", help="take images out, by id or by path")
+    parser.add_argument("--compact", action="store_true", help="free the room of deleted images")
+    parser.add_argument("--move", metavar="URL", help="bring the rows of INDEX to a Milvus server")
+    parser.add_argument("--check", action="store_true", help="compare every byte of rows with its checksum")
+    json_option(parser)
+    asked = parser.parse_intermixed_args(arguments)
+    changes = [name for name in ("delete", "compact", "move", "check") if getattr(asked, name)]
+    if (asked.vectors is None) != bool(changes) or len(changes) + asked.add > 1:
+        raise InputError("give VECTORS INDEX, also with --add, or INDEX with --delete, --compact, --move or --check")
+    from alexnet.retrieval.build import add_vectors, create
+    from alexnet.retrieval.index import Index
+    from alexnet.retrieval.vectors import open_vectors
+
+    if asked.vectors is not None and not asked.add:
+        found = create(asked.vectors, asked.index, asked.codes, asked.method, asked.metric, asked.store, asked.seed)
+    else:
+        found = Index(asked.index)
+    with found:
+        done: dict[str, object] = {}
+        if asked.add:
+            done = dict(zip(("added", "already_there"), add_vectors(found, open_vectors(asked.vectors))))
+        elif asked.delete:
+            done = {"deleted": found.delete(found.ids_of(asked.delete))}
+        elif asked.compact:
+            found.compact()
+        elif asked.move:
+            found.move(asked.move)
+        elif asked.check:
+            done = {"wrong": found.check()}
+        about = {"index": str(found.path), "images": len(found)} | done | found.described()
+    if asked.json:
+        print_json(about)
+    else:
+        codes = f", codes of {about['bits']} bits ({about['method']})" if about["bits"] else ""
+        print(f"{asked.index}: {about['images']:,} images by {about['features']:,} features{codes}, {about['store']}")
+        for name, value in done.items():
+            print(f"{name.replace('_', ' ')}: {'; '.join(value) or 'nothing' if isinstance(value, list) else value}")
+    return 1 if done.get("wrong") else 0
+
+
+def search(arguments: list[str]) -> int:
+    """Find the indexed images that are most like one."""
+    parser = Parser("search", "Find the images of INDEX that are most like IMAGE, as RUN's net sees them.")
+    parser.add_argument("run", help="a run's folder, or a .safetensors file: the one that embedded the images")
+    parser.add_argument("index", type=Path, help="the folder that `alexnet index` wrote")
+    parser.add_argument("image", help="an image file")
+    parser.add_argument("--top", type=int, default=10, help="how many images (default 10)")
+    parser.add_argument("--by", choices=("features", "codes", "both"), help="default both where there are codes")
+    parser.add_argument("--shortlist", type=int, default=200, help="images that codes pick for both (default 200)")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with the images found")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    json_option(parser)
+    asked = parser.parse_intermixed_args(arguments)
+    from alexnet.images import ImageProblem, read_image
+    from alexnet.retrieval.index import Index
+
+    with Index(asked.index, asked.run, asked.device) as found:
+        try:
+            hits = found.search(asked.image, asked.top, asked.by, asked.shortlist)
+        except ImageProblem as problem:
+            raise InputError(f"{asked.image}: {problem.detail}: give an image that opens") from None
+        about = f"{len(found):,} images in {asked.index}, {found.distance_of(asked.by)}"
+    if asked.html:
+        from alexnet.pictures.similar import write_page
+
+        write_page(asked.html, asked.image, read_image(asked.image), hits, about)
+    if asked.json:
+        return print_json([{name: getattr(hit, name) for name in ("path", "label", "distance", "id")} for hit in hits])
+    for hit in hits:
+        print(f"{hit.distance:10.4g}  {hit.path}" + (f"  {hit.label}" if hit.label is not None else ""))
     return 0
