@@ -95,7 +95,7 @@ def test_mirror_and_crop_can_be_switched_off():
 def test_colour_noise_moves_all_pixels_of_an_image_alike_and_images_apart():
     batch = torch.from_numpy(images(8).transpose(0, 3, 1, 2).copy()).float()
     noise = torch.randn(8, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    moved = add_colour_noise(batch, axes(), noise, "paper", 0.1) - batch
+    moved = add_colour_noise(batch.clone(), axes(), noise, "paper", 0.1) - batch
     assert torch.allclose(moved, moved[:, :, :1, :1].expand_as(moved), atol=1e-4)
     assert len(torch.unique(moved[:, 0, 0, 0])) == 8
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from alexnet.draws import generator
-from alexnet.planes import Planes, padded, refuse_small, resized, to_planes
+from alexnet.planes import Planes, cut_into, padded, refuse_small, resized, sent, to_planes
 from alexnet.recipe import Augmentation
 
 CENTRE = 0.5 - 2**-40  # a hair less than half: an odd margin leaves its larger half right and below
@@ -80,14 +80,23 @@ def patches(planes: Planes, position: Tensor, mirror: Tensor, size: int) -> Tens
 
     Returns: float32 [n, 3, size, size].
     """
-    cut = []
-    for plane, (down, right), mirrored in zip(planes, position.tolist(), mirror.tolist()):
-        refuse_small(plane, size)
-        h, w = plane.shape[-2:]
-        top, left = int(down * (h - size + 1)), int(right * (w - size + 1))
-        patch = plane[:, top : top + size, left : left + size]
-        cut.append(patch.flip(-1) if mirrored else patch)
-    return torch.stack(cut).float().expand(-1, 3, size, size)
+    top, left = corners(position, _sizes(planes), size)
+    out = torch.empty(len(planes), 3, size, size, device=planes[0].device)
+    return cut_into(out, planes, top, left, mirror)
+
+
+def corners(position: Tensor, sizes: Sequence[Sequence[int]] | np.ndarray, size: int) -> tuple[Tensor, Tensor]:
+    """First row and column, int64 [n] each, of the patch at `position` in images of `sizes` (h, w) [n, 2].
+
+    Raises:
+        InputError: an image is smaller than the patch.
+    """
+    places = torch.as_tensor(np.asarray(sizes, np.int64)) - size + 1
+    if len(places) and int(places.min()) < 1:
+        h, w = sizes[int(places.amin(1).argmin())]
+        refuse_small(int(h), int(w), size)
+    first = (position * places).long()
+    return first[:, 0], first[:, 1]
 
 
 def drawn_sides(scale: tuple[float, float], size: int, zoom: Tensor) -> list[int]:
@@ -109,9 +118,9 @@ def patches_by_area(planes: Planes, draws: Draws, area: tuple[float, float], siz
     Returns: float32 [n, 3, size, size].
     """
     low, high = area
-    cut = []
-    chances = zip(planes, draws.position.tolist(), draws.mirror.tolist(), draws.zoom.tolist())
-    for plane, (down, right), mirrored, (share, shape) in chances:
+    out = torch.empty(len(planes), 3, size, size, device=planes[0].device)
+    chances = zip(out, planes, draws.position.tolist(), draws.mirror.tolist(), draws.zoom.tolist())
+    for image, plane, (down, right), mirrored, (share, shape) in chances:
         h, w = plane.shape[-2:]
         covered, ratio = (low + share * (high - low)) * h * w, (4 / 3) ** (2 * shape - 1)
         tall, wide = (
@@ -119,12 +128,12 @@ def patches_by_area(planes: Planes, draws: Draws, area: tuple[float, float], siz
         )
         top, left = int(down * (h - tall + 1)), int(right * (w - wide + 1))
         patch = resized(plane[:, top : top + tall, left : left + wide], size, size)
-        cut.append(patch.flip(-1) if mirrored else patch)
-    return torch.stack(cut).expand(-1, 3, size, size)
+        image.copy_(patch.flip(-1) if mirrored else patch)
+    return out
 
 
 def add_colour_noise(images: Tensor, axes: ColourAxes, draws: Tensor, kind: str, deviation: float) -> Tensor:
-    """Move each image along the principal axes of RGB: one offset for all its pixels.
+    """Move each image along the principal axes of RGB, in place: one offset for all its pixels.
 
     The paper (section 4.1) adds [p1 p2 p3][a1 l1, a2 l2, a3 l3]^T with a ~ N(0, 0.1). The formula is not free of
     scale: with l of 0..255 values it would swamp the image. We read it for RGB in 0..1, so the offset is
@@ -143,15 +152,15 @@ def add_colour_noise(images: Tensor, axes: ColourAxes, draws: Tensor, kind: str,
     values = torch.from_numpy(axes.eigenvalues).clamp(min=0)
     strength = values / 255 if kind == "paper" else values.sqrt()
     offset = (draws * deviation * strength) @ torch.from_numpy(axes.eigenvectors).T  # [n, 3]
-    offset = offset.to(images)[:, :, None, None]
+    offset = sent(offset.to(images.dtype), images.device)[:, :, None, None]
     if kind == "paper":
-        return images + offset
+        return images.add_(offset)
     mean = axes.mean.to(images)
-    return mean + (images - mean + offset) / (1 + deviation)
+    return images.sub_(mean).add_(offset).div_(1 + deviation).add_(mean)
 
 
 def training_images(
-    images: np.ndarray | Sequence[np.ndarray],
+    images: np.ndarray | Tensor | Sequence[np.ndarray],
     draws: Draws,
     augmentation: Augmentation,
     axes: ColourAxes,
@@ -172,21 +181,13 @@ def training_images(
 
 def center_view(planes: Planes, size: int) -> Tensor:
     """The centre patch: float32 [1, n, 3, size, size]."""
-    n = len(planes)
-    return patches(planes, torch.full((n, 2), CENTRE, dtype=torch.float64), torch.zeros(n, dtype=torch.bool), size)[
-        None
-    ]
+    return _views(planes, size, [(CENTRE, CENTRE)], [False])
 
 
 def ten_views(planes: Planes, size: int) -> Tensor:
     """Four corners and the centre, then their mirror images: float32 [10, n, 3, size, size] (paper, section 4.1)."""
-    n = len(planes)
     places = [(0.0, 0.0), (0.0, LAST), (LAST, 0.0), (LAST, LAST), (CENTRE, CENTRE)]
-    upright = torch.zeros(n, dtype=torch.bool)
-    five = torch.stack(
-        [patches(planes, torch.tensor([place] * n, dtype=torch.float64), upright, size) for place in places]
-    )
-    return torch.cat([five, five.flip(-1)])
+    return _views(planes, size, places * 2, [False] * 5 + [True] * 5)
 
 
 def whole_views(planes: Planes, size: int) -> Tensor:
@@ -194,10 +195,24 @@ def whole_views(planes: Planes, size: int) -> Tensor:
 
     Images of one batch must have one size here; `size` is the smallest side that the net takes.
     """
-    refuse_small(planes[0], size)
+    refuse_small(*_sizes(planes)[0], size)
     whole = torch.stack(list(planes)).float()
     whole = whole.expand(len(planes), 3, *whole.shape[-2:])
     return torch.stack([whole, whole.flip(-1)])
+
+
+def _views(planes: Planes, size: int, places: list[tuple[float, float]], mirrored: list[bool]) -> Tensor:
+    """One patch of each image at each place: float32 [views, n, 3, size, size]."""
+    n = len(planes)
+    views = torch.empty(len(places), n, 3, size, size, device=planes[0].device)
+    for view, place, turned in zip(views, places, mirrored):
+        top, left = corners(torch.tensor([place] * n, dtype=torch.float64), _sizes(planes), size)
+        cut_into(view, planes, top, left, torch.full((n,), turned))
+    return views
+
+
+def _sizes(planes: Planes) -> list[tuple[int, int]]:
+    return [(plane.shape[-2], plane.shape[-1]) for plane in planes]
 
 
 VIEWS = {"center": center_view, "ten": ten_views, "dense": whole_views}

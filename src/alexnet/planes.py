@@ -16,7 +16,7 @@ Planes = Tensor | list[Tensor]  # [n, c, h, w], or n images [c, h, w] of differe
 
 
 def to_planes(
-    images: np.ndarray | Sequence[np.ndarray], side: int | Sequence[int], device: torch.device | str
+    images: np.ndarray | Tensor | Sequence[np.ndarray], side: int | Sequence[int], device: torch.device | str
 ) -> Planes:
     """Bring stored images to the device, with the shorter side at `side` pixels.
 
@@ -24,11 +24,11 @@ def to_planes(
     own size, are enlarged (bilinear), larger ones shrunk (bilinear, antialiased), and become float32.
 
     Args:
-        images: uint8 [n, h, w, c], or n arrays [h, w, 3].
+        images: uint8 [n, h, w, c], perhaps on the device already, or n arrays [h, w, 3].
         side: shorter side that the patches are cut from, in pixels; or one for each image.
         device: where the batch is worked on.
     """
-    if isinstance(images, np.ndarray) and isinstance(side, int):
+    if isinstance(side, int) and not isinstance(images, Sequence):
         return _plane(_tensor(images).to(device), side)
     sides = [side] * len(images) if isinstance(side, int) else side
     return [_plane(_tensor(image).to(device), side) for image, side in zip(images, sides)]
@@ -68,9 +68,45 @@ def padded(planes: Planes, pad: int, mean: Tensor) -> Planes:
     return out
 
 
-def refuse_small(plane: Tensor, size: int) -> None:
-    """Raise an InputError for an image [c, h, w] that no patch of size x size can be cut from."""
-    h, w = plane.shape[-2:]
+def cut_into(out: Tensor, planes: Planes, top: Tensor, left: Tensor, mirror: Tensor) -> Tensor:
+    """Fill `out` with one patch of each image, mirrored where told, and give it back.
+
+    Args:
+        out: float32 [n, 3, size, size], of any memory format.
+        planes: the images; grey ones fill all three channels.
+        top, left: int64 [n] on the CPU, the patch's first row and column.
+        mirror: bool [n] on the CPU.
+    """
+    if isinstance(planes, Tensor) and planes.device.type != "cpu":
+        return out.copy_(_cut_at_once(planes, top, left, mirror, out.shape[-1]))
+    size = out.shape[-1]
+    # One image after another stays in the cache: twice as fast as stacking bytes and turning them into floats.
+    for patch, plane, down, right, mirrored in zip(out, planes, top.tolist(), left.tolist(), mirror.tolist()):
+        cut = plane[:, down : down + size, right : right + size]
+        patch.copy_(cut.flip(-1) if mirrored else cut)
+    return out
+
+
+def _cut_at_once(planes: Tensor, top: Tensor, left: Tensor, mirror: Tensor, size: int) -> Tensor:
+    """The same patches of a batch [n, c, h, w] in a few operations, whatever n, for devices that want it so."""
+    device = planes.device
+    turned = sent(mirror, device)
+    if planes.shape[-2:] == (size, size):
+        return torch.where(turned[:, None, None, None], planes.flip(-1), planes)
+    along = torch.arange(size, device=device)
+    rows = sent(top, device)[:, None] + along
+    columns = sent(left, device)[:, None] + torch.where(turned[:, None], along.flip(0), along)
+    images = torch.arange(len(planes), device=device)
+    return planes.movedim(1, -1)[images[:, None, None], rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+
+
+def sent(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """`tensor` on the device; a GPU's own queue is not waited for."""
+    return tensor.to(device, non_blocking=torch.device(device).type == "cuda")
+
+
+def refuse_small(h: int, w: int, size: int) -> None:
+    """Raise an InputError for an image of h x w pixels that no patch of size x size can be cut from."""
     if min(h, w) < size:
         raise InputError(
             f"images are stored {w}x{h}, the net takes {size}x{size}: pack again with --stored {size} or more"
@@ -85,5 +121,7 @@ def _plane(image: Tensor, side: int) -> Tensor:
     return resized(plane, max(side, round(h * side / min(h, w))), max(side, round(w * side / min(h, w))))
 
 
-def _tensor(image: np.ndarray) -> Tensor:
+def _tensor(image: np.ndarray | Tensor) -> Tensor:
+    if isinstance(image, Tensor):
+        return image
     return torch.from_numpy(np.require(image, requirements=["C", "W"]))  # torch warns of arrays it must not write

@@ -8,7 +8,7 @@ from alexnet.data.for_recipe import packed_for
 from alexnet.data.named import NAMED
 from alexnet.data.opening import open_source
 from alexnet.data.pack import pack
-from alexnet.data.packed import Packed, is_packed, open_packed
+from alexnet.data.packed import Cut, Packed, is_packed, open_packed
 from alexnet.data.source import Problem, Source
 from alexnet.data.split import Parts, split
 from alexnet.data.statistics import Statistics, statistics
@@ -18,6 +18,7 @@ __all__ = [
     "Batch",
     "Batches",
     "CacheEntry",
+    "Cut",
     "Packed",
     "Parts",
     "Problem",

@@ -1,17 +1,13 @@
 """Batches of packed images, read ahead of the training step."""
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from alexnet.data.packed import Packed
-from alexnet.data.parallel import cores
+from alexnet.data.parallel import ahead, decoders
 from alexnet.errors import InputError
-
-AHEAD = 3  # batches read before they are asked for
 
 
 @dataclass(frozen=True)
@@ -35,6 +31,10 @@ class Batches:
     With a seed, for training: each epoch in an order of its own, which (seed, epoch) alone decide, on
     every machine; images that fill no whole batch are dropped (other ones each time), unless all of
     them are fewer than one batch. Without, for testing: in the rows' order, none dropped.
+
+    Attributes:
+        n: images in a batch, but for the last one in testing.
+        steps: batches in an epoch.
     """
 
     def __init__(self, packed: Packed, rows: np.ndarray, batch: int, seed: int | None):
@@ -46,6 +46,7 @@ class Batches:
         self.rows = np.asarray(rows, np.int64)
         self.batch = batch
         self.seed = seed
+        self.n = min(batch, len(rows))
         whole, rest = divmod(len(rows), batch)
         self.steps = max(whole, 1) if seed is not None else whole + (rest > 0)
 
@@ -60,27 +61,18 @@ class Batches:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of `epoch` from step `start` on; what comes before is not read.
 
-        One thread reads ahead, and decodes with all cores where the images lie as JPEG. When the
-        iterator is closed or dropped, its threads end.
+        One thread reads ahead, and lets all cores decode and copy. When the iterator is closed or dropped, its
+        threads end.
         """
         order = self.order(epoch)
-        reader = ThreadPoolExecutor(1, thread_name_prefix="alexnet-batches")
-        decoders = None
-        if self.packed.layout == "jpeg":
-            decoders = ThreadPoolExecutor(cores(), thread_name_prefix="alexnet-decode")
 
         def read(step: int) -> Batch:
-            rows = order[step * self.batch : (step + 1) * self.batch]
-            return Batch(self.packed.read(rows, decoders), self.packed.labels[rows], rows)
+            rows = self.rows_of(order, step)
+            return Batch(self.packed.read(rows, pool), self.packed.labels[rows], rows)
 
-        waiting = deque(reader.submit(read, step) for step in range(start, min(start + AHEAD, self.steps)))
-        try:
-            for step in range(start, self.steps):
-                batch = waiting.popleft().result()
-                if step + AHEAD < self.steps:
-                    waiting.append(reader.submit(read, step + AHEAD))
-                yield batch
-        finally:
-            reader.shutdown(wait=True, cancel_futures=True)
-            if decoders:
-                decoders.shutdown(wait=True, cancel_futures=True)
+        with decoders() as pool:
+            yield from ahead(read, range(start, self.steps))
+
+    def rows_of(self, order: np.ndarray, step: int) -> np.ndarray:
+        """The rows of batch `step` in an epoch's `order`, int64."""
+        return order[step * self.batch : (step + 1) * self.batch]

@@ -1,9 +1,9 @@
 """The training loop, from top to bottom.
 
-One pass: set the rate, take a batch, draw its augmentation, add up gradients over micro-batches, step. Every few
-steps the losses are looked at; at every epoch's end the validation part is measured; now and then, and on
-Ctrl-C, everything that the next step needs is saved as one file. All chance comes from (seed, step), so a run
-that is killed and resumed goes through the same numbers as one that is left alone.
+One pass: take an augmented batch, set the rate, step. Every few steps the losses are looked at; at every epoch's end
+the validation part is measured; now and then, and on Ctrl-C, everything that the next step needs is saved as one file.
+All chance comes from (seed, step), so a run that is killed and resumed goes through the same numbers as one that is
+left alone.
 """
 
 import math
@@ -11,21 +11,18 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field
 
-import torch
-from torch import Tensor
-
-from alexnet.augment import draw, training_images
 from alexnet.checkpoint import save_state, save_weights
 from alexnet.data import Batches
 from alexnet.errors import InputError
 from alexnet.evaluation.classify import measure
-from alexnet.models import Classifier, begin_step
 from alexnet.progress import bar
-from alexnet.recipe import Recipe
+from alexnet.training.feed import feed
 from alexnet.training.journal import Journal
 from alexnet.training.monitor import Monitor
-from alexnet.training.optimise import Rates, make_optimiser
+from alexnet.training.optimise import Rates, load_optimiser, make_optimiser, optimiser_state
 from alexnet.training.run import Run
+from alexnet.training.speed import apply
+from alexnet.training.step import make_step
 from alexnet.training.stopping import stop_signals
 from alexnet.training.watchdog import Watchdog, layer_health
 
@@ -66,6 +63,7 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
     recipe, net, device = run.recipe, run.net.to(run.device), run.device
     batches = Batches(run.packed, run.parts.train, recipe.optimiser.batch, recipe.seed)
     n = min(recipe.optimiser.batch, len(run.parts.train))
+    apply(net, run.speed)
     optimiser = make_optimiser(run.groups(), recipe)
     rates = Rates(optimiser, recipe, run.epochs, batches.steps)
     watchdog = Watchdog.for_counts(run.class_counts)
@@ -82,9 +80,10 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         at, best_weights = Position(**run.state["position"]), run.state["best"]
         length, window = run.state["length"], run.state["window"]
         net.load_state_dict(run.state["net"])
-        optimiser.load_state_dict(run.state["optimiser"])
+        load_optimiser(optimiser, run.state["optimiser"])
         rates.load(run.state["rates"])
         watchdog.load(run.state["watchdog"])
+    step = make_step(net, optimiser, recipe, run.speed, weights)
     journal = Journal(run.folder, length, board, at.step)
     monitor = Monitor(journal, watchdog, batches.steps, n, window)
 
@@ -98,7 +97,7 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
             "net": net.state_dict(),
             "best": best_weights,
             "length": journal.length(),
-            "optimiser": optimiser.state_dict(),
+            "optimiser": optimiser_state(optimiser),
             "rates": rates.state(),
             "watchdog": watchdog.state(),
         }
@@ -111,17 +110,10 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         task = progress.add_task("", total=run.epochs * batches.steps * n, completed=at.step * n, status="")
         while at.epoch < run.epochs and not reason:
             run.to_training()
-            for stored in batches.epoch(at.epoch, start=at.step - at.epoch * batches.steps):
+            first = at.step - at.epoch * batches.steps
+            for fed in feed(run, batches, at.epoch, first, rates.colour_deviation):
                 rate = rates.set(at.step)
-                draws = draw(recipe.augmentation, recipe.seed, at.step, n)
-                noise = rates.colour_deviation(at.step)
-                images = training_images(
-                    stored.images, draws, recipe.augmentation, run.colour_axes, run.side, run.size, noise, device
-                )
-                labels = torch.from_numpy(stored.labels).to(device)
-                terms, wrong = forward_backward(net, recipe, images, labels, weights, at.step)
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
+                terms, wrong = step(fed.images, fed.labels, at.step)
                 at.step += 1
                 now = time.monotonic()
                 at.seconds = before + now - here
@@ -164,36 +156,3 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
             (run.folder / "state.pt").unlink(missing_ok=True)
     return reason
 
-
-def forward_backward(
-    net: Classifier, recipe: Recipe, images: Tensor, labels: Tensor, class_weights: Tensor | None, step: int
-) -> tuple[dict[str, Tensor], Tensor]:
-    """Add up the gradients of one batch, micro-batch by micro-batch; give the loss terms and the wrong answers.
-
-    However a batch is divided, its gradients are those of the whole, but for rounding: the dropout masks are
-    drawn for the whole batch, and each part's loss counts by its share of the images. Not so with batch norm, where
-    each part is normalised by its own statistics.
-
-    Args:
-        net: in training mode.
-        recipe: gives seed, micro-batch and precision.
-        images: float32 [n, 3, size, size], 0..255.
-        labels: int64 [n].
-        class_weights: float32 [classes], or None.
-        step: of the run.
-    """
-    n, wanted = len(labels), recipe.optimiser
-    totals: dict[str, Tensor] = {}
-    wrong = torch.zeros((), device=labels.device)
-    micro = wanted.micro_batch or n
-    for first in range(0, n, micro):
-        rows = slice(first, min(first + micro, n))
-        share = (rows.stop - rows.start) / n
-        begin_step(net, recipe.seed, step, rows, n)
-        with torch.autocast(labels.device.type, torch.bfloat16, enabled=wanted.precision == "bfloat16"):
-            scores, terms = net.scores_and_loss(images[rows], labels[rows], class_weights)
-        (torch.stack(list(terms.values())).sum() * share).backward()
-        wrong += (scores.detach().argmax(1) != labels[rows]).sum()
-        for name, value in terms.items():
-            totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach() * share
-    return totals, wrong
