@@ -1,0 +1,17 @@
+"""The directions in which vectors differ most."""
+
+import numpy as np
+
+
+def principal_components(vectors: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """The first principal components, one a column: float32 [d, count], orthonormal.
+
+    Args:
+        vectors: float32 [n, d], centred.
+        count: at most n and d.
+        seed: of the randomised decomposition (scikit-learn's, after Halko, Martinsson, Tropp, 2011).
+    """
+    from sklearn.decomposition import PCA
+
+    fitted = PCA(count, svd_solver="randomized", random_state=seed).fit(vectors)
+    return np.ascontiguousarray(np.asarray(fitted.components_, np.float32).T)
