@@ -1,7 +1,8 @@
 """What an image costs as the number of images grows: reading, training's whole feed, and memory of the process.
 
 Packs of 1,000 to 100,000 images are written, raw and as JPEG, and read in the random order of training, each in a
-process of its own; what was just written is in the system's memory. Writes results/growth.json and docs/pictures/growth.png.
+process of its own; what was just written is in the system's memory. Writes results/growth.json and
+docs/pictures/growth.png.
 
 Run: python benchmarks/growth.py [--folder SCRATCH] [--counts 1000,10000,100000] [--side 128]
 """
@@ -46,7 +47,7 @@ def main() -> None:
     document = measured.conditions(f"python benchmarks/growth.py --counts {asked.counts} --side {asked.side}") | {
         "side": asked.side,
         "batch": BATCH,
-        "seconds": f"an image, in each of {PASSES} passes of {STEPS} batches in random order, after one unmeasured pass; "
+        "seconds": f"an image, in each of {PASSES} passes of {STEPS} batches in random order, after an unmeasured one; "
         "read: bytes of the patch, one thread; feed: patch, mirror, colour noise, floats, as training takes them",
         "memory": "anonymous resident memory of the process after the passes, in bytes; mapped files are not in it",
         "results": [],
@@ -121,6 +122,7 @@ def fed(packed: Any, batches: Any, size: int, epoch: int) -> Iterator[Any]:
     from alexnet.recipe import Recipe
     from alexnet.training.feed import feed
     from alexnet.training.run import Run
+    from alexnet.training.speed import Chosen
 
     none = np.empty(0, np.int64)
     run = Run(
@@ -135,6 +137,7 @@ def fed(packed: Any, batches: Any, size: int, epoch: int) -> Iterator[Any]:
         colour_axes=AXES,
         size=size,
         side=packed.stored,
+        speed=Chosen("float32", "contiguous", "eager", "eager", ""),
     )
     return feed(run, batches, epoch, 0, lambda step: 0.1)
 

@@ -63,9 +63,9 @@ def through_openvino(net: Classifier, settings: Settings, scratch: Path) -> dict
     weights = scratch / "net.safetensors"
     card = Card("alexnet", [f"{i:04}" for i in range(CLASSES)], settings.size, round(settings.size * 256 / 224))
     save_weights(weights, net.state_dict(), card)
-    export(weights, scratch / "openvino", "openvino")
+    export(weights, scratch / "net.xml", "openvino")
     core = openvino.Core()
-    model = core.read_model(next(scratch.rglob("*.xml")))
+    model = core.read_model(scratch / "net.xml")
     answers = {}
     for name, hint in (("float32", "f32"), ("bfloat16", "bf16")):
         hints = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": torch.get_num_threads()}

@@ -1,0 +1,34 @@
+"""A thin AlexNet in place of the paper's, and images of a sixth of the size, so that every case runs in a second."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from alexnet.bench import synthetic
+from alexnet.bench.settings import Settings
+from alexnet.models import VARIANTS, build_variant
+
+THIN = replace(VARIANTS["alexnet"], widths=(8, 16, 16, 16, 16), hidden=(32, 32))
+
+
+@pytest.fixture
+def thin(monkeypatch):
+    """`step.net_for` builds a thin net."""
+
+    def build(name, classes, size):
+        assert name == "alexnet"
+        return build_variant(THIN, classes, size)
+
+    monkeypatch.setattr("alexnet.bench.step.build", build)
+
+
+@pytest.fixture
+def small_images(monkeypatch):
+    """JPEG files of 100 x 75."""
+    monkeypatch.setattr(synthetic.jpeg_folder, "__defaults__", (75, 100))
+
+
+@pytest.fixture
+def settings():
+    return Settings(repeats=2, images=16, batch=4, size=67, device=torch.device("cpu"))
