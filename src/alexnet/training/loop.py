@@ -155,4 +155,3 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         if not can_go_on:
             (run.folder / "state.pt").unlink(missing_ok=True)
     return reason
-

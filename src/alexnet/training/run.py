@@ -19,6 +19,7 @@ from alexnet.models import Classifier
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields
 from alexnet.training.optimise import parameter_groups
+from alexnet.training.speed import Chosen
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Run:
         frozen: stages that do not learn.
         colour_axes: principal axes of the training part's colours.
         size: side of the net's input; `side`: shorter side that patches are cut from; both in pixels.
+        speed: how the work is done on that device.
         state: the training state to go on from, or None.
         temperature: what `calibrate` found; 1 before.
         threshold: what `calibrate` found; 0 before.
@@ -52,6 +54,7 @@ class Run:
     colour_axes: ColourAxes
     size: int
     side: int
+    speed: Chosen
     state: dict[str, Any] | None = None
     temperature: float = 1.0
     threshold: float = 0.0

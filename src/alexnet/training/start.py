@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import yaml
 
 from alexnet.augment import CENTRE, ColourAxes, patches, to_planes
 from alexnet.checkpoint import Card, load_state, load_weights, read_card, read_run, weights_file
-from alexnet.data import Packed, Source, Statistics, open_packed, open_source, packed_for, split, statistics
+from alexnet.data import Packed, Parts, Source, Statistics, open_packed, open_source, packed_for, split, statistics
 from alexnet.devices import choose_device, environment
 from alexnet.errors import InputError
 from alexnet.evaluation.evaluate import trained_on
@@ -25,6 +25,7 @@ from alexnet.recipes import as_fields, as_yaml, recipe_from
 from alexnet.recipes.practical import RATES, USUAL_RATE
 from alexnet.training.optimise import parameter_groups
 from alexnet.training.run import Run, now
+from alexnet.training.speed import choose, resumed
 from alexnet.version import __version__
 
 WORK = 20_000  # images that a recipe without a length sees in all, within these bounds:
@@ -114,6 +115,7 @@ def start(
         colour_axes=ColourAxes(counted.eigenvalues, counted.eigenvectors, net.mean),
         size=size,
         side=side,
+        speed=choose(recipe, net, chosen, images_of(recipe, parts)),
     )
     _write_folder(run, command, weights)
     return run
@@ -166,6 +168,7 @@ def resume(folder: Path, source: str | None = None, device: str = "auto") -> Run
         colour_axes=ColourAxes(counted.eigenvalues, counted.eigenvectors, net.mean),
         size=about["size"],
         side=about["side"],
+        speed=resumed(about.get("speed"), recipe, net, chosen, images_of(recipe, parts)),
         state=state,
     )
 
@@ -209,6 +212,11 @@ def decide(recipe: Recipe, packed: Packed, train: int) -> Recipe:
         augmentation=replace(recipe.augmentation, mirror=mirror),
         optimiser=replace(recipe.optimiser, rate=rate),
     )
+
+
+def images_of(recipe: Recipe, parts: Parts) -> int:
+    """Training images that a run will put through its net, epochs counted."""
+    return (recipe.epochs or 0) * len(parts.train)
 
 
 def take_over(net: Classifier, before: Classifier) -> None:
@@ -337,6 +345,7 @@ def _write_folder(run: Run, command: str, weights: Path | None) -> None:
                 "key": first,
                 "towers": getattr(run.net.stages.get("conv2"), "groups", 1),
             },
+            "speed": asdict(run.speed),
             "environment": environment(run.device),
             "machine": platform.platform(),
             "started": now(),

@@ -7,6 +7,7 @@ from torch import nn
 
 from alexnet.evaluation.evaluate import evaluate
 from alexnet.training.run import Run
+from alexnet.training.speed import speed_line
 
 WHY = {
     "practical": "learns in minutes; the paper's own start needs many thousand steps (--recipe paper)",
@@ -34,8 +35,8 @@ def opening_lines(run: Run) -> list[str]:
         f"source   {run.packed.name}: {n}, {len(run.packed.classes)} classes",
         f"net      {recipe.model}, input {run.size}x{run.size} cut from {run.side}, {mirror}",
         f"recipe   {recipe.name}: {WHY.get(recipe.name, 'from a file')}",
-        f"training {run.epochs} epochs of batches of {recipe.optimiser.batch} on {run.device}, "
-        f"{recipe.optimiser.precision}",
+        f"training {run.epochs} epochs of batches of {recipe.optimiser.batch}",
+        f"speed    {speed_line(run.speed, run.net, run.device)}",
         f"run      {run.folder}",
         *batch_norm_note(run),
     ]
