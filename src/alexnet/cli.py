@@ -9,7 +9,7 @@ from alexnet.commands.data import cache, check, pack
 from alexnet.commands.exchange import export, import_weights
 from alexnet.commands.nets import compare, models, summary
 from alexnet.commands.pictures import report, show
-from alexnet.commands.search import embed, index, search
+from alexnet.commands.search import embed, evaluate_search, index, search
 from alexnet.commands.testing import ensemble, evaluate, predict, probe
 from alexnet.commands.training import train
 from alexnet.errors import InputError, JobFailed
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "embed": embed,
     "index": index,
     "search": search,
+    "evaluate-search": evaluate_search,
     "report": report,
     "show": show,
     "check": check,
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _overview() -> str:
-    lines = [f"  {name:10} {(command.__doc__ or '').splitlines()[0]}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:15} {(command.__doc__ or '').splitlines()[0]}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             f"alexnet {__version__}: AlexNet as its authors built it, from a folder of images to a tested classifier.",

@@ -74,7 +74,7 @@ def index(arguments: list[str]) -> int:
         found = Index(asked.index)
     with found:
         done: dict[str, object] = {}
-        if asked.add:
+        if asked.vectors is not None and asked.add:
             done = dict(zip(("added", "already_there"), add_vectors(found, open_vectors(asked.vectors))))
         elif asked.delete:
             done = {"deleted": found.delete(found.ids_of(asked.delete))}
@@ -126,3 +126,37 @@ def search(arguments: list[str]) -> int:
     for hit in hits:
         print(f"{hit.distance:10.4g}  {hit.path}" + (f"  {hit.label}" if hit.label is not None else ""))
     return 0
+
+
+def evaluate_search(arguments: list[str]) -> int:
+    """Measure the neighbours that features and codes find."""
+    parser = Parser(
+        "evaluate-search",
+        "Search VECTORS for each of QUERIES, exactly and by codes of each kind; measure the neighbours by their labels.",
+    )
+    parser.add_argument("vectors", help="what is searched: a folder that embed wrote")
+    parser.add_argument("queries", nargs="?", help="what is asked, by the same net (default: VECTORS, each in turn)")
+    parser.add_argument("--codes", default="32,64,128,256", help="bits, with commas between (default 32,64,128,256)")
+    parser.add_argument(
+        "--method", default="", help="autoencoder, hyperplanes, itq, with commas between (default: all)"
+    )
+    parser.add_argument("--top", type=int, default=10, help="results that precision and recall count (default 10)")
+    parser.add_argument("--shortlist", type=int, default=200, help="nearest by code that are re-ranked (default 200)")
+    parser.add_argument("--seed", type=int, default=0, help="of the codes (default 0)")
+    json_option(parser)
+    asked = parser.parse_intermixed_args(arguments)
+    from alexnet.retrieval.codes import METHODS
+    from alexnet.retrieval.compare import as_text, compare_folders
+
+    bits = [int(word) if word.isdecimal() else 0 for word in words(asked.codes)]
+    methods = words(asked.method) or METHODS
+    result = compare_folders(asked.vectors, asked.queries, bits, methods, asked.top, asked.shortlist, asked.seed)
+    if asked.json:
+        return print_json(result)
+    print(as_text(result))
+    return 0
+
+
+def words(text: str) -> list[str]:
+    """What stands between commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
