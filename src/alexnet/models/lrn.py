@@ -29,8 +29,19 @@ from torch.nn import functional
 
 from alexnet.errors import InputError
 from alexnet.models import lrn_compiled, lrn_eager, lrn_formula
-from alexnet.models.lrn_choice import Implementation, kernel_for
+from alexnet.models.lrn_choice import Implementation, note_refusal, refusal, response_norm_for, works
 from alexnet.models.lrn_formula import Constants
+
+__all__ = [
+    "LRN",
+    "Convention",
+    "Implementation",
+    "SpatialNorm",
+    "local_response_norm",
+    "response_norm_for",
+    "set_response_norm",
+    "works",
+]
 
 Convention = Literal["sum", "mean"]
 
@@ -157,8 +168,15 @@ class _AcrossMaps(torch.autograd.Function):
 
 def _passes(implementation: Implementation, x: Tensor) -> ModuleType:
     """The file whose `forward` and `backward` compute it."""
-    if implementation == "triton" and (kernel := kernel_for(x)) is not None:
-        return kernel
-    if torch.compiler.is_compiling():
+    tracing = torch.compiler.is_compiling()
+    if implementation == "triton":
+        reason = refusal(x)
+        if reason is None:
+            from alexnet.models import lrn_triton
+
+            return lrn_triton
+        if not tracing:
+            note_refusal(reason)
+    if tracing:
         return lrn_formula
     return lrn_compiled if implementation == "compiled" else lrn_eager

@@ -2,7 +2,8 @@
 
 The compiler knows how to fuse `lrn_formula`, and is given it chunk by chunk, so that what the two loops of the
 gradient hand over stays in the cache. Sizes are left open: one compilation serves every batch and every map. The
-compiler needs a C++ compiler on a CPU. Where there is none, or where it fails, `lrn_eager` does the work, after one note.
+compiler needs a C++ compiler on a CPU. Where there is none, or where it fails, `lrn_eager` does the work, after one
+note.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from alexnet import progress
 from alexnet.models import lrn_eager
+from alexnet.models.lrn_choice import give_up, works
 from alexnet.models.lrn_eager import rows
 from alexnet.models.lrn_formula import Constants, gradient, normalised
 
@@ -36,10 +37,6 @@ def backward(x: Tensor, g: Tensor, constants: Constants) -> Tensor:
     return lrn_eager.backward(x, g, constants)
 
 
-class _State:
-    broken = False  # the compiler failed once in this process
-
-
 @cache
 def _compiled(constants: Constants) -> tuple[Callable[..., None], Callable[..., None]]:
     """Functions that fill their last argument, compiled when they are first called."""
@@ -55,31 +52,28 @@ def _compiled(constants: Constants) -> tuple[Callable[..., None], Callable[..., 
 
 def _run(function: Callable[..., None], towers: int, *tensors: Tensor) -> bool:
     """Let a compiled function fill the last tensor; False when that cannot be had here."""
-    if _State.broken:
+    x = tensors[0]
+    if not works("compiled", x.device):
         return False
     views = [rows(each, towers) for each in tensors]
-    if tensors[0].is_contiguous(memory_format=torch.channels_last) and not tensors[0].is_contiguous():
-        views = [each.squeeze(2) for each in views]  # one loop less
-    # What surrounds a call (autocast, inference mode) would be one more reason to compile.
-    kind = tensors[0].device.type
+    parts = _even_chunks(views[0])
+    if views[0].shape[2] == 1:
+        views = [each.squeeze(2) for each in views]  # channels-last: one loop less
     try:
-        with torch._dynamo.config.patch(recompile_limit=COMPILATIONS), torch.autocast(kind, enabled=False):
-            for part in _even_chunks(views[0]):
+        # What surrounds a call, such as autocast, would be one more reason to compile.
+        with torch._dynamo.config.patch(recompile_limit=COMPILATIONS), torch.autocast(x.device.type, enabled=False):
+            for part in parts:
                 function(*(each[part] for each in views))
-    except Exception as error:  # whatever a compiler may raise: its own errors, a full disk, a missing program
-        _State.broken = True
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        progress.note(f"the response normalisation cannot be compiled here ({reason[:120]}): it runs without, slower")
+    except Exception as error:  # whatever a compiler may raise: its own errors, a full disk, a missing header
+        give_up("compiled", error)
         return False
     return True
 
 
 def _even_chunks(x_rows: Tensor) -> list[slice]:
     """`lrn_eager.chunks`, but never one row alone beside others: a length of 1 is compiled apart from all others."""
-    parts = lrn_eager.chunks(x_rows if x_rows.dim() == 3 else x_rows.unsqueeze(2))
-    count = len(x_rows)
-    if len(parts) < 2:
-        return parts
-    at_once = max(parts[0].stop, 2)
-    starts = list(range(0, count - 1, at_once))
-    return [slice(i, j) for i, j in zip(starts, [*starts[1:], count], strict=True)]
+    parts = lrn_eager.chunks(x_rows)
+    if not x_rows.numel() or len(parts) < 2:
+        return parts if x_rows.numel() else []
+    starts = list(range(0, len(x_rows) - 1, max(parts[0].stop, 2)))
+    return [slice(i, j) for i, j in zip(starts, [*starts[1:], len(x_rows)], strict=True)]

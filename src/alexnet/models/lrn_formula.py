@@ -95,7 +95,7 @@ def _bracket(a: Tensor, constants: Constants) -> Tensor:
 
 
 def _parted(x: Tensor, constants: Constants) -> Tensor:
-    """[n c h w] -> [n maps towers h w], a view in every memory format: seen from a map, a tower is one more position."""
+    """[n c h w] -> [n maps towers h w], a view in every memory format: to a map, a tower is one more position."""
     return x.unflatten(1, (constants.towers, -1)).transpose(1, 2)
 
 
