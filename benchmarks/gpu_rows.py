@@ -3,13 +3,13 @@
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from alexnet.evaluation.inference import for_inference
 from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, DataLoader
 
@@ -22,6 +22,7 @@ from alexnet.data import Batches, Packed
 from alexnet.data.parallel import cores
 from alexnet.errors import JobFailed
 from alexnet.evaluation.classify import batch_probabilities
+from alexnet.evaluation.inference import for_inference
 from alexnet.models import Classifier, build
 from alexnet.models.lrn import LRN, set_response_norm
 from alexnet.recipe import Recipe
@@ -186,7 +187,7 @@ def ten_crop(plan: Any, found: dict[str, Any]) -> dict[str, Any]:
     """Images a second through ten views, from stored bytes in memory to probabilities."""
     settings = Settings(1, 16, plan.batch, plan.size, plan.device)
     net = net_for(settings).to(plan.device).eval()
-    ours = for_inference(net, plan.device, 50_000)
+    ours = for_inference(deepcopy(net), plan.device, 50_000, "bfloat16")
     n = max(2, plan.batch // 10)
     images = np.random.default_rng(0).integers(0, 256, (n, plan.stored, plan.stored, 3), dtype=np.uint8)
     plain = obvious.PlainAlexNet(net).to(plan.device).eval()
@@ -210,8 +211,8 @@ def families(plan: Any, found: dict[str, Any]) -> dict[str, Any]:
             net = build(name).to(plan.device)
         images = torch.rand(plan.batch, 3, net.size, net.size, device=plan.device) * 255
         labels = torch.randint(net.classes, (plan.batch,), device=plan.device)
-        answer = for_inference(net.eval(), plan.device, 1_000_000)
-        answering = timed(partial(answer, images), plan)
+        answer = for_inference(deepcopy(net).eval(), plan.device, 1_000_000, "bfloat16")
+        answering = timed(torch.inference_mode()(partial(answer, images)), plan)
         take, chosen = stepping(plan, net, images, labels, None)
         training = timed(take, plan)
         table[name] = {

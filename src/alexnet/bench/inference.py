@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,9 @@ def measure(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
     plain = PlainAlexNet(net).to(settings.device).eval()
     mean = net.mean.clone()
     answers: dict[str, Callable[[Tensor], Tensor]] = {
-        "obvious": torch.no_grad()(lambda images: plain(images - mean)),
-        "torch, few images": for_inference(net, settings.device, 1),
-        "torch, many images": for_inference(net, settings.device, MANY),
+        "obvious": lambda images: plain(images - mean),
+        "torch, few images": for_inference(deepcopy(net), settings.device, 1),
+        "torch, many images": for_inference(deepcopy(net), settings.device, MANY),
     }
     with tempfile.TemporaryDirectory() as scratch:
         if settings.device.type == "cpu":
@@ -80,7 +81,8 @@ def call(answer: Callable[[Tensor], Tensor], images: Tensor) -> Callable[[], Non
     """A call for one batch that returns when the answer is there."""
 
     def once() -> None:
-        answer(images)
+        with torch.no_grad():
+            answer(images)
         finished(images.device)
 
     return once
@@ -92,10 +94,12 @@ def compared_answers(answers: dict[str, Callable[[Tensor], Tensor]], images: Ten
     Raises:
         JobFailed: one is farther off than its numbers explain; its time would say nothing.
     """
-    wanted = answers["obvious"](images).float()
     found = {}
-    for name, answer in answers.items():
-        difference = (answer(images).float() - wanted).abs().max() / wanted.abs().max()
+    with torch.no_grad():
+        scores = {name: answer(images).float() for name, answer in answers.items()}
+    wanted = scores["obvious"]
+    for name, given in scores.items():
+        difference = (given - wanted).abs().max() / wanted.abs().max()
         found[name] = float(difference)
         allowed = NEAR["bfloat16" if "bfloat16" in name else "float32"]
         if not found[name] <= allowed:

@@ -1,5 +1,6 @@
 """The paper's test on ten views (section 4.1): corners and centre, each mirrored, softmax outputs averaged."""
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ def measure(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
     net = net_for(settings).to(settings.device).eval()
     plain = PlainAlexNet(net).to(settings.device).eval()
     mean = net.mean.clone()
-    ours = for_inference(net, settings.device, MANY)
+    ours = for_inference(deepcopy(net), settings.device, MANY)
     side = settings.stored
     n = min(IMAGES, settings.batch)
     chance = torch.Generator().manual_seed(settings.seed)
