@@ -22,7 +22,7 @@ from alexnet.augment import (
     whole_views,
 )
 from alexnet.errors import InputError
-from alexnet.planes import padded
+from alexnet.planes import cut_at_once, cut_into, padded
 from alexnet.recipe import Augmentation
 
 
@@ -53,6 +53,21 @@ def test_a_patch_is_a_part_of_its_image(h, w, u, v, mirrored):
     top, left = int(u * (h - 7)), int(v * (w - 7))
     wanted = stored[0, top : top + 8, left : left + 8].transpose(2, 0, 1).astype(np.float32)
     assert np.array_equal(got.numpy(), wanted[:, :, ::-1] if mirrored else wanted)
+
+
+@pytest.mark.parametrize(("h", "w"), [(13, 13), (10, 17), (8, 8)])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("stored", [torch.uint8, torch.float32])
+def test_a_batch_cut_at_once_is_the_batch_cut_one_by_one(h, w, channels, stored):
+    planes = to_planes(images(20, h, w, channels), min(h, w), "cpu").to(stored)
+    chance = torch.Generator().manual_seed(h)
+    top = torch.randint(0, h - 7, (20,), generator=chance)
+    left = torch.randint(0, w - 7, (20,), generator=chance)
+    mirror = torch.rand(20, generator=chance) < 0.5
+    one_by_one = cut_into(torch.empty(20, 3, 8, 8), planes, top, left, mirror)
+    assert torch.equal(cut_at_once(planes, top, left, mirror, 8).float().expand(-1, 3, -1, -1), one_by_one)
+    last = cut_into(torch.empty(20, 3, 8, 8, memory_format=torch.channels_last), planes, top, left, mirror)
+    assert torch.equal(last, one_by_one)
 
 
 def test_every_place_of_a_patch_is_equally_likely():

@@ -72,7 +72,13 @@ def draw(augmentation: Augmentation, seed: int, step: int, n: int) -> Draws:
     return Draws(position, mirror, colour, zoom)
 
 
-def patches(planes: Planes, position: Tensor, mirror: Tensor, size: int) -> Tensor:
+def patches(
+    planes: Planes,
+    position: Tensor,
+    mirror: Tensor,
+    size: int,
+    order: torch.memory_format = torch.contiguous_format,
+) -> Tensor:
     """Cut one patch of size x size out of each image, mirrored where told.
 
     A position u in [0, 1) means pixel floor(u * (side - size + 1)), so that all side - size + 1 places are
@@ -81,7 +87,7 @@ def patches(planes: Planes, position: Tensor, mirror: Tensor, size: int) -> Tens
     Returns: float32 [n, 3, size, size].
     """
     top, left = corners(position, _sizes(planes), size)
-    out = torch.empty(len(planes), 3, size, size, device=planes[0].device)
+    out = torch.empty(len(planes), 3, size, size, device=planes[0].device, memory_format=order)
     return cut_into(out, planes, top, left, mirror)
 
 
@@ -168,14 +174,15 @@ def training_images(
     size: int,
     colour_deviation: float,
     device: torch.device | str = "cpu",
+    order: torch.memory_format = torch.contiguous_format,
 ) -> Tensor:
-    """Stored images to a training batch: float32 [n, 3, size, size]."""
+    """Stored images to a training batch: float32 [n, 3, size, size], in memory as `order` says."""
     sides = drawn_sides(augmentation.scale, size, draws.zoom) if augmentation.scale else side
     planes = padded(to_planes(images, sides, device), augmentation.pad, axes.mean)
     if augmentation.area:
         cut = patches_by_area(planes, draws, augmentation.area, size)
     else:
-        cut = patches(planes, draws.position, draws.mirror, size)
+        cut = patches(planes, draws.position, draws.mirror, size, order)
     return add_colour_noise(cut, axes, draws.colour, augmentation.colour, colour_deviation)
 
 

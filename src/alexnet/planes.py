@@ -78,7 +78,7 @@ def cut_into(out: Tensor, planes: Planes, top: Tensor, left: Tensor, mirror: Ten
         mirror: bool [n] on the CPU.
     """
     if isinstance(planes, Tensor) and planes.device.type != "cpu":
-        return out.copy_(_cut_at_once(planes, top, left, mirror, out.shape[-1]))
+        return out.copy_(cut_at_once(planes, top, left, mirror, out.shape[-1]))
     size = out.shape[-1]
     # One image after another stays in the cache: twice as fast as stacking bytes and turning them into floats.
     for patch, plane, down, right, mirrored in zip(out, planes, top.tolist(), left.tolist(), mirror.tolist()):
@@ -87,7 +87,7 @@ def cut_into(out: Tensor, planes: Planes, top: Tensor, left: Tensor, mirror: Ten
     return out
 
 
-def _cut_at_once(planes: Tensor, top: Tensor, left: Tensor, mirror: Tensor, size: int) -> Tensor:
+def cut_at_once(planes: Tensor, top: Tensor, left: Tensor, mirror: Tensor, size: int) -> Tensor:
     """The same patches of a batch [n, c, h, w] in a few operations, whatever n, for devices that want it so."""
     device = planes.device
     turned = sent(mirror, device)

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from alexnet.data.parallel import cores, in_threads
+from alexnet.data.parallel import AHEAD, ahead, cores, in_threads
 
 
 def test_results_come_in_order_and_not_far_ahead():
@@ -34,3 +34,42 @@ def test_left_early_it_leaves_no_thread():
 def test_an_error_of_the_work_comes_out():
     with pytest.raises(ZeroDivisionError):
         list(in_threads(lambda item: 1 // item, range(3)))
+
+
+def test_one_thread_works_ahead_in_order():
+    threads = set()
+
+    def work(item: int) -> int:
+        threads.add(threading.current_thread().name)
+        return item * item
+
+    for count in (0, 1, AHEAD, AHEAD + 1, 20):
+        assert list(ahead(work, range(count))) == [item * item for item in range(count)]
+    assert threads == {"alexnet-ahead_0"}
+
+
+def test_one_buffer_more_than_is_read_ahead_is_enough_and_as_many_are_not():
+    def overwritten(buffers: int) -> bool:
+        memory = [-1] * buffers
+
+        def work(item: int) -> int:
+            memory[item % buffers] = item
+            return item
+
+        wrong = []
+        for item in ahead(work, range(12)):
+            time.sleep(0.01)  # time enough for the thread to write all that it may
+            wrong.append(memory[item % buffers] != item)
+        return any(wrong)
+
+    assert not overwritten(AHEAD + 1)
+    assert overwritten(AHEAD)
+
+
+def test_working_ahead_ends_with_its_reader_and_gives_its_errors():
+    before = threading.active_count()
+    results = ahead(lambda item: 6 // (3 - item), range(9))
+    assert [next(results), next(results), next(results)] == [2, 3, 6]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert threading.active_count() == before

@@ -109,7 +109,7 @@ class Packed:
         jobs = [range(start, min(start + TOGETHER, len(rows))) for start in range(0, len(rows), TOGETHER)]
         work = pool.map if pool and len(jobs) > 1 else map
         if shape is None:
-            return list(work(self._one, rows))
+            return list(work(lambda row: np.array(self._one(row)), rows))
         batch = np.empty((len(rows), *shape), np.uint8) if out is None else out
 
         def copy(places: range) -> None:

@@ -24,7 +24,8 @@ class Fed:
     """A batch as the step takes it.
 
     Attributes:
-        images: float32 [n, 3, size, size] on the run's device, augmented, 0..255 but for the colour noise.
+        images: float32 [n, 3, size, size] on the run's device, in the memory format of its speed; augmented, 0..255 but
+            for the colour noise.
         labels: int64 [n], there too.
     """
 
@@ -67,6 +68,7 @@ def feed(run: Run, batches: Batches, epoch: int, start: int, noise: Callable[[in
     side = run.size if early else run.side
     shape = (run.size, run.size, packed.channels) if early else packed.shape
     buffers = Buffers(device, (batches.n, *shape) if shape else None)
+    memory_order = torch.channels_last if run.speed.memory_format == "channels_last" else torch.contiguous_format
     order, first = batches.order(epoch), epoch * batches.steps
 
     def read(step: int) -> Arrived:
@@ -82,7 +84,9 @@ def feed(run: Run, batches: Batches, epoch: int, start: int, noise: Callable[[in
     with decoders() as pool, closing(ahead(read, range(start, batches.steps))) as arriving:
         for step, batch in enumerate(arriving, first + start):
             buffers.receive(batch)
-            images = training_images(batch.images, batch.draws, augmentation, axes, side, run.size, noise(step), device)
+            images = training_images(
+                batch.images, batch.draws, augmentation, axes, side, run.size, noise(step), device, memory_order
+            )
             yield Fed(images, batch.labels)
 
 
