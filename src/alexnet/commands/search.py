@@ -1,4 +1,4 @@
-"""The commands of image search: embed, index, search."""
+"""The commands of image search: embed, index, search, evaluate-search."""
 
 from pathlib import Path
 
@@ -132,7 +132,7 @@ def evaluate_search(arguments: list[str]) -> int:
     """Measure the neighbours that features and codes find."""
     parser = Parser(
         "evaluate-search",
-        "Search VECTORS for each of QUERIES, exactly and by codes of each kind; measure the neighbours by their labels.",
+        "Search VECTORS for each of QUERIES, exactly and by codes; measure the neighbours by their labels.",
     )
     parser.add_argument("vectors", help="what is searched: a folder that embed wrote")
     parser.add_argument("queries", nargs="?", help="what is asked, by the same net (default: VECTORS, each in turn)")

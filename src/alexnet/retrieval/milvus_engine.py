@@ -1,8 +1,9 @@
 """Rows on a Milvus server, for more images than one machine holds; needs the extra `milvus` (pymilvus).
 
 Two collections an index, NAME_features and NAME_codes, each with an id and a row, both compared exactly: index FLAT
-with L2, and BIN_FLAT with HAMMING. Every search waits for all that was written before it (consistency "Strong"). What the server has acknowledged is in
-its log; it is not asked to flush, which would make a segment of every small addition.
+with L2, and BIN_FLAT with HAMMING. Every search waits for all that was written before it (consistency "Strong").
+What the server has acknowledged is in its log; it is not asked to flush, which would make a segment of every
+small addition.
 """
 
 from pathlib import Path
