@@ -9,18 +9,38 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
+from alexnet.data import Batches
 from alexnet.errors import InputError
+from alexnet.evaluation.baselines import first_by_rank
+from alexnet.evaluation.evaluate import class_numbers
+from alexnet.evaluation.probe import before_classifier, stage_features
+from alexnet.models import ALIASES, MODELS, Classifier, build
+from alexnet.models.alignment import Alignment, alignment
 from alexnet.options import did_you_mean
+from alexnet.pictures.architecture import architecture_figure
+from alexnet.pictures.c3 import c3_figure, table_of
 from alexnet.pictures.catalogue import CATALOGUE
 from alexnet.pictures.confusion import confusion_figure
 from alexnet.pictures.curves import curves_figure
 from alexnet.pictures.errors import classes_figure
+from alexnet.pictures.explain import gradcam, last_maps, occlusion, saliency
+from alexnet.pictures.features import MOST_IMAGES as MOST_LAID_OUT
+from alexnet.pictures.features import features_figure, plane
 from alexnet.pictures.filters import filters_figure, first_filters
+from alexnet.pictures.maps import maps_figure, one_map, towers_of
+from alexnet.pictures.overlay import extent_of, overlay
+from alexnet.pictures.patches import EACH, patch, patches_figure, spread, strongest
+from alexnet.pictures.patches import MOST_IMAGES as MOST_LOOKED_AT
+from alexnet.pictures.predictions import PANELS, predictions_figure
 from alexnet.pictures.report import read_run
 from alexnet.pictures.score_map import draw, score_map
-from alexnet.pictures.subject import Subject, open_subject
+from alexnet.pictures.style import short
+from alexnet.pictures.subject import Subject, open_subject, pixels_of_view
+from alexnet.progress import track
 
 
 @dataclass(frozen=True)
@@ -38,6 +58,20 @@ class Wanted:
     def subject(self) -> Subject:
         """The run's net."""
         return open_subject(self.run, self.device)
+
+    def net(self) -> Classifier:
+        """The net of the run, or the one of that name, in shapes alone.
+
+        A net's name wins over a folder called so, as a set's does: `./alexnet` is the folder.
+        """
+        name = str(self.run)
+        if name in MODELS or name in ALIASES:
+            with torch.device("meta"):
+                return build(name, size=self.size)
+        if Path(name).exists():
+            return self.subject().net
+        near = did_you_mean([name], [*MODELS, *ALIASES])
+        raise InputError(f"{name} is neither a run nor a net{near}: alexnet models lists the nets")
 
     def evaluation(self) -> dict[str, Any]:
         """What testing found.
@@ -69,7 +103,7 @@ def show(
         what: a name in `CATALOGUE`.
         images: what it looks at: one or several, each a path, bytes, a PIL image or an array uint8 [h, w, 3].
         stage: name of a stage.
-        unit: number of one of its maps, from 0.
+        unit: number of one of its maps, from 1.
         label: name of a class.
         size: in pixels: of a score map the shorter side of the image; of occlusion the side of the square; of
             "architecture" the side of the input.
@@ -105,6 +139,36 @@ def _filters(wanted: Wanted) -> Figure:
     return filters_figure(*first_filters(wanted.subject().net))
 
 
+def _maps(wanted: Wanted) -> Figure:
+    subject = wanted.subject()
+    stage = subject.stage(wanted.stage, next(iter(subject.net.stages)))
+    view = subject.seen(wanted.images[0])
+    with torch.inference_mode():
+        answers = subject.net.features(view, stage)[0].float().cpu().numpy()
+    pixels = pixels_of_view(view)
+    if wanted.unit is None:
+        kind = "maps" if answers.ndim == 3 else "units"
+        towers = towers_of(subject.net) if answers.ndim == 3 else 1
+        return maps_figure(pixels, answers, f"{kind} of {stage}", towers)
+    one = one_map(answers, wanted.unit, stage)
+    extent = extent_of(alignment(subject.net, stage), *one.shape)
+    most = float(np.abs(answers).max()) or 1.0
+    limits = (-most if answers.min() < 0 else 0.0, most)
+    return overlay(pixels, one, extent, f"map {wanted.unit} of {stage}", "answer", limits)
+
+
+def _predictions(wanted: Wanted) -> Figure:
+    subject = wanted.subject()
+    labels: list[int | None]
+    if wanted.images:
+        views, labels = torch.cat([subject.seen(image) for image in wanted.images]), [None] * len(wanted.images)
+    else:
+        rows, numbers = subject.one_of_each_class(PANELS)
+        views, labels = subject.views(subject.packed.read(rows)), numbers.tolist()
+    p = subject.probabilities(views)
+    return predictions_figure([pixels_of_view(view) for view in views], p, subject.classes, labels)
+
+
 def _curves(wanted: Wanted) -> Figure:
     run = read_run(Path(wanted.run))
     return curves_figure(run.metrics, len(run.facts.get("classes") or []))
@@ -119,14 +183,107 @@ def _classes(wanted: Wanted) -> Figure:
     return classes_figure(wanted.evaluation())
 
 
+def _saliency(wanted: Wanted) -> Figure:
+    subject, view, number, named = _asked_class(wanted)
+    heat = saliency(subject.net, view, number).cpu().numpy()
+    at = Alignment(0.0, 1, 1)
+    # A few pixels are far steeper than all others: the scale ends before them, so that the rest is seen.
+    most = float(np.quantile(heat, 0.995)) or 1.0
+    title, scale = f"saliency for {named}", "change of the score per level (of 255)"
+    return overlay(pixels_of_view(view), heat, extent_of(at, *heat.shape), title, scale, (0, most))
+
+
+def _occlusion(wanted: Wanted) -> Figure:
+    subject, view, number, named = _asked_class(wanted)
+    size = view.shape[2]
+    side = wanted.size if wanted.size is not None else max(1, size // 5)
+    falls, at = occlusion(subject.net, view, number, side, max(1, round(size / 16)))
+    heat = falls.cpu().numpy()
+    most = float(np.abs(heat).max()) or 1.0
+    limits = (-most if heat.min() < -0.05 * most else 0.0, most)
+    title = f"a square of {side} pixels against {named}"
+    return overlay(
+        pixels_of_view(view), heat, extent_of(at, *heat.shape), title, "fall of the class's probability", limits
+    )
+
+
+def _gradcam(wanted: Wanted) -> Figure:
+    subject, view, number, named = _asked_class(wanted)
+    stage = subject.stage(wanted.stage, last_maps(subject.net))
+    found, at = gradcam(subject.net, view, number, stage)
+    heat = found.cpu().numpy()
+    extent, most = extent_of(at, *heat.shape), float(heat.max()) or 1.0
+    return overlay(pixels_of_view(view), heat, extent, f"Grad-CAM at {stage} for {named}", "weight", (0, most))
+
+
+def _asked_class(wanted: Wanted) -> tuple[Subject, Tensor, int, str]:
+    """The net, the image as it sees it, the class asked for or the likeliest one, and that in words."""
+    subject = wanted.subject()
+    view = subject.seen(wanted.images[0])
+    p = subject.probabilities(view)[0]
+    number = int(p.argmax()) if wanted.label is None else subject.class_number(wanted.label)
+    return subject, view, number, f"{short(subject.classes[number], 24)} ({p[number]:.0%})"
+
+
 def _score_map(wanted: Wanted) -> Figure:
     return draw(score_map(wanted.run, wanted.images[0], wanted.label, wanted.size, wanted.device))
 
 
+def _patches(wanted: Wanted) -> Figure:
+    subject = wanted.subject()
+    stage = subject.stage(wanted.stage, last_maps(subject.net))
+    at = alignment(subject.net, stage)
+    rows = first_by_rank(subject.packed, subject.test_rows, MOST_LOOKED_AT)
+    batches = Batches(subject.packed, rows, 64, None)
+    views = (subject.views(step.images) for step in track(batches.epoch(0), stage, batches.steps, "batches"))
+    found = strongest(subject.net, views, stage, EACH if wanted.unit is None else 4 * EACH)
+    units = len(found.answers)
+    if wanted.unit is not None and not 1 <= wanted.unit <= units:
+        raise InputError(f"--unit {wanted.unit}: {stage} has maps 1 to {units}")
+    drawn = spread(units) if wanted.unit is None else [wanted.unit - 1]
+    patches = {}
+    for unit in drawn:
+        seen = subject.views(subject.packed.read(rows[found.images[unit].cpu().numpy()]))
+        places = found.places[unit].tolist()
+        patches[unit + 1] = [patch(pixels_of_view(one), (y, x), at) for one, (y, x) in zip(seen, places, strict=True)]
+    which = f"{len(drawn)} of {units} filters" if wanted.unit is None else f"filter {wanted.unit}"
+    title = f"{stage}, {which}: where {len(rows):,} test images excite it most; it sees {at.field} pixels"
+    return patches_figure(patches, title)
+
+
+def _features(wanted: Wanted) -> Figure:
+    subject = wanted.subject()
+    net, card, packed = subject.net, subject.predictor.card, subject.packed
+    stage = subject.stage(wanted.stage, before_classifier(net))
+    rows = first_by_rank(packed, subject.test_rows, MOST_LAID_OUT)
+    found = stage_features(net, card, packed, rows, [stage], stage)[stage]
+    labels = class_numbers(packed, card)[rows]
+    title = f"{len(rows):,} test images by {stage} of {card.model}: neighbours are alike to the net"
+    return features_figure(plane(found), list(packed.read(rows)), labels, subject.classes, title)
+
+
+def _architecture(wanted: Wanted) -> Figure:
+    return architecture_figure(wanted.net(), wanted.size)
+
+
+def _c3(wanted: Wanted) -> Figure:
+    _, table, below = table_of(wanted.net())
+    return c3_figure(table, below)
+
+
 DRAWN: dict[str, Callable[[Wanted], Figure]] = {
     "filters": _filters,
+    "maps": _maps,
+    "predictions": _predictions,
     "curves": _curves,
     "confusion": _confusion,
     "classes": _classes,
+    "saliency": _saliency,
+    "occlusion": _occlusion,
+    "gradcam": _gradcam,
     "score_map": _score_map,
+    "patches": _patches,
+    "features": _features,
+    "architecture": _architecture,
+    "c3": _c3,
 }

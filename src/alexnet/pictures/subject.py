@@ -13,7 +13,7 @@ from alexnet.augment import center_view, to_planes
 from alexnet.checkpoint import weights_file
 from alexnet.data import Packed
 from alexnet.errors import InputError
-from alexnet.evaluation.evaluate import images_of, rows_of
+from alexnet.evaluation.evaluate import class_numbers, images_of, rows_of
 from alexnet.evaluation.predict import Predictor, as_pixels, load
 from alexnet.images import ImageProblem
 from alexnet.models import Classifier
@@ -67,6 +67,12 @@ class Subject:
         card = self.predictor.card
         return center_view(to_planes(stored, card.side, self.device), card.size)[0]
 
+    @torch.inference_mode()
+    def probabilities(self, views: Tensor) -> np.ndarray:
+        """Calibrated probabilities of views, float32 [n 3 size size] in 0..255: float64 [n, classes]."""
+        scores = self.net(views).float().cpu().double()
+        return (scores / self.predictor.card.temperature).softmax(1).numpy()
+
     @cached_property
     def packed(self) -> Packed:
         """The images that the run was trained and tested with."""
@@ -76,6 +82,19 @@ class Subject:
     def test_rows(self) -> np.ndarray:
         """Rows of the test part, int64 [n]."""
         return rows_of(self.packed, self.predictor.card, None)[0]
+
+    def one_of_each_class(self, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """At most so many test images, one of each class in turn: their rows and the numbers of their classes.
+
+        Of each class those are taken whose SHA-256 ranks first: as good as random, and the same everywhere.
+        """
+        ranked = sorted(self.test_rows, key=lambda row: self.packed.digests[row].tobytes())
+        labels = class_numbers(self.packed, self.predictor.card)
+        queues = {number: [row for row in ranked if labels[row] == number] for number in range(len(self.classes))}
+        turns = max(len(queue) for queue in queues.values())
+        rows = [queue[turn] for turn in range(turns) for queue in queues.values() if turn < len(queue)]
+        chosen = np.array(rows[:most], dtype=np.int64)
+        return chosen, labels[chosen]
 
     def class_number(self, label: str) -> int:
         """Number of the class of that name.
