@@ -96,7 +96,7 @@ class FaissEngine:
 
     def delete(self, ids: np.ndarray) -> None:
         """Take rows out of the count and of every search; their bytes go when the folder is compacted."""
-        there = [part_ids[np.isin(part_ids, ids)] for _, part_ids, _ in self._arrays]
+        there = [part_ids[_places(part_ids, np.unique(ids))] for _, part_ids, _ in self._arrays]
         gone = np.unique(np.concatenate([self._gone, *there]))
         if len(gone) > len(self._gone):
             self._sweep()
@@ -165,9 +165,7 @@ class FaissEngine:
         best = nothing_found(1, k)
         wanted = np.unique(among[among >= 0])
         for rows, ids, gone in self._arrays:
-            places = np.searchsorted(ids, wanted)
-            places = places[places < len(ids)]
-            places = places[np.isin(ids[places], wanted) & ~np.isin(places, gone)]
+            places = np.setdiff1d(_places(ids, wanted), gone)
             if len(places):
                 best = _nearer(best, self._compared(query, ids[places], rows[places], k), k)
         return best
@@ -192,9 +190,7 @@ class FaissEngine:
                     f"{self._path(part)} holds rows {list(rows.shape)}, not [{part.count}, {self.columns}]: it is "
                     "another file than the one indexed; put that back or make the index again"
                 )
-            gone = np.searchsorted(ids, self._gone)
-            gone = gone[gone < len(ids)]
-            found.append((rows, ids, gone[np.isin(ids[gone], self._gone)]))
+            found.append((rows, ids, _places(ids, self._gone)))
         return found
 
     @cached_property
@@ -301,6 +297,14 @@ class FaissEngine:
 def _save(path: Path, array: np.ndarray) -> None:
     np.save(path, array)
     flush_to_disk(path)
+
+
+def _places(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where those of the `wanted` ids that are there stand in `ids`; all are ascending."""
+    places = np.searchsorted(ids, wanted)
+    inside = places < len(ids)
+    places, wanted = places[inside], wanted[inside]
+    return places[ids[places] == wanted]
 
 
 def _nearer(one: Neighbours, other: Neighbours, k: int) -> Neighbours:
