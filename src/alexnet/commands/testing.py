@@ -14,12 +14,15 @@ def evaluate(arguments: list[str]) -> int:
     parser.add_argument("--split", choices=("train", "val", "test"), help="default test")
     parser.add_argument("--root", type=Path, help="where named sets are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32", help="bfloat16 is faster, and coarser"
+    )
     parser.add_argument("--csv", type=Path, help="write the table of classes to this file")
     json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.evaluation.evaluate import as_text, evaluate, write_class_table
 
-    result = evaluate(asked.run, asked.source, asked.views, asked.split, asked.root, asked.device)
+    result = evaluate(asked.run, asked.source, asked.views, asked.split, asked.root, asked.device, asked.precision)
     if asked.csv:
         write_class_table(asked.csv, result)
     if asked.json:
@@ -36,12 +39,15 @@ def predict(arguments: list[str]) -> int:
     parser.add_argument("--top", type=int, default=5, help="how many classes (default 5)")
     parser.add_argument("--views", choices=("center", "ten", "dense"), help="default: what the recipe says")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32", help="bfloat16 is faster, and coarser"
+    )
     parser.add_argument("--csv", type=Path, help="write the answers to this file")
     json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.evaluation.predict import NONE_OF_THESE, answers, write_answers
 
-    rows = answers(asked.run, asked.images, asked.top, asked.views, asked.device)
+    rows = answers(asked.run, asked.images, asked.top, asked.views, asked.device, asked.precision)
     if asked.csv:
         write_answers(asked.csv, rows)
     if asked.json:

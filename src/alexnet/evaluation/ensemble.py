@@ -19,6 +19,7 @@ from alexnet.devices import choose_device
 from alexnet.errors import InputError
 from alexnet.evaluation.classify import probabilities
 from alexnet.evaluation.evaluate import class_numbers, images_of, places, rows_of, trained_on
+from alexnet.evaluation.inference import for_inference
 from alexnet.evaluation.metrics import errors_text, figures, top_k
 from alexnet.files import replacing
 from alexnet.models import Classifier
@@ -91,7 +92,7 @@ def ensemble(
         evaluation = member.card.recipe["evaluation"]
         view = str(views or evaluation["views"])
         p = probabilities(
-            member.net.to(choose_device(device)),
+            for_inference(member.net, choose_device(device), len(rows) * (10 if view == "ten" else 1)),
             own,
             rows if own is packed else rows_with(own, digests, member),
             member.card.side,

@@ -17,6 +17,7 @@ from alexnet.errors import InputError
 from alexnet.evaluation.baselines import majority_error, nearest_pixel_error
 from alexnet.evaluation.calibrate import apply_temperature, expected_calibration_error
 from alexnet.evaluation.classify import probabilities
+from alexnet.evaluation.inference import Precision, for_inference
 from alexnet.evaluation.metrics import (
     confusion_counts,
     log_loss,
@@ -39,6 +40,7 @@ def evaluate(
     split_name: str | None = None,
     root: Path | None = None,
     device: str = "auto",
+    precision: Precision = "float32",
 ) -> dict[str, Any]:
     """Measure a run, or a file of weights, on a part of a source.
 
@@ -53,6 +55,7 @@ def evaluate(
         split_name: "train", "val" or "test", by the same split that training uses.
         root: where named sets are kept.
         device: "auto", "cpu", "cuda" or "mps".
+        precision: "float32" or "bfloat16", see `for_inference`; a result in bfloat16 is not kept.
 
     Returns: images, top1_error, top5_error (of k, see `k`), interval (95 %), views, averaged, comparable_to,
         per_class, confusion, calibration, mistakes, trained_on and more; errors are fractions 0..1.
@@ -62,13 +65,14 @@ def evaluate(
     """
     file = weights_file(run)
     net, card = load_weights(file)
-    net.to(choose_device(device))
     recipe = card.recipe
     views = str(views or recipe["evaluation"]["views"])
     averaged = str(recipe["evaluation"]["averaged"])
     packed = images_of(card, file.parent, source, root)
     rows, part = rows_of(packed, card, split_name)
     labels = class_numbers(packed, card)[rows]
+    patches = len(rows) * (10 if views == "ten" else 1)
+    for_inference(net, choose_device(device), patches, precision)
     began = time.monotonic()
     p = probabilities(net, packed, rows, card.side, card.size, views, averaged, what=f"evaluating, {views}")
     seconds = time.monotonic() - began
@@ -82,11 +86,12 @@ def evaluate(
             card.model, packed.name, views, averaged, part, packed.kind == "imagenet" and len(packed.classes) == 1000
         ),
         "seconds": seconds,
+        "precision": precision,
         "trained_on": trained_on(file.parent, packed.digests[rows]),
     }
     result["mistakes"] = mistakes(p, labels, rows, packed, card)
     own = Path(run).is_dir() and packed.fingerprint == card.fingerprint and part == "test"
-    if own:
+    if own and precision == "float32":
         keep(Path(run), result, packed, card, rows, labels)
     return result
 

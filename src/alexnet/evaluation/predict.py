@@ -1,7 +1,7 @@
 """A trained net as something to ask: images in, names and probabilities out."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,15 +10,18 @@ import numpy as np
 from PIL import Image
 
 from alexnet.checkpoint import Card, load_weights, weights_file
+from alexnet.data.parallel import in_threads
 from alexnet.devices import choose_device
 from alexnet.errors import InputError
 from alexnet.evaluation.calibrate import apply_temperature
 from alexnet.evaluation.classify import batch_probabilities
+from alexnet.evaluation.inference import Precision, for_inference
 from alexnet.files import replacing
 from alexnet.images import ImageProblem, centre_square, pixels_of, read_image, shorter_side_to
 from alexnet.models import Classifier
 
 NONE_OF_THESE = "none of these"
+AT_ONCE = 32  # patches shown to the net together: more are hardly faster, and deep nets need memory
 
 
 class Prediction(NamedTuple):
@@ -74,16 +77,34 @@ class Predictor:
         Raises:
             alexnet.images.ImageProblem: an image cannot be read.
         """
-        evaluation = self.card.recipe.get("evaluation", {})
-        views = str(views or evaluation.get("views", "center"))
-        averaged = str(evaluation.get("averaged", "softmax"))
-        p = [
-            batch_probabilities(
-                self.net, self.stored(pixels)[None], self.card.side, self.card.size, views, averaged
-            ).numpy()
-            for pixels in map(as_pixels, images)
-        ]
-        return apply_temperature(np.concatenate(p), self.card.temperature) if p else np.empty((0, len(self.classes)))
+        p = [self._ask(list(in_threads(self._ready, chunk)), views) for chunk in self._chunks(images, views)]
+        return np.concatenate(p) if p else np.empty((0, len(self.classes)))
+
+    def _chunks(self, images: Sequence[Any], views: str | None) -> Iterator[Sequence[Any]]:
+        """As many images as are read and asked about at once, again and again."""
+        many = AT_ONCE if self._views(views) == "center" else AT_ONCE // 10
+        for first in range(0, len(images), many):
+            yield images[first : first + many]
+
+    def _ready(self, image: Any) -> np.ndarray:
+        return self.stored(as_pixels(image))
+
+    def _ready_or_problem(self, image: Any) -> np.ndarray | ImageProblem:
+        try:
+            return self._ready(image)
+        except ImageProblem as problem:
+            return problem
+
+    def _ask(self, stored: Sequence[np.ndarray], views: str | None) -> np.ndarray:
+        """Calibrated probabilities of images as packing would have stored them, all at once."""
+        if not stored:
+            return np.empty((0, len(self.classes)))
+        averaged = str(self.card.recipe.get("evaluation", {}).get("averaged", "softmax"))
+        p = batch_probabilities(self.net, stored, self.card.side, self.card.size, self._views(views), averaged)
+        return apply_temperature(p.numpy(), self.card.temperature)
+
+    def _views(self, views: str | None) -> str:
+        return str(views or self.card.recipe.get("evaluation", {}).get("views", "center"))
 
     def stored(self, pixels: np.ndarray) -> np.ndarray:
         """An image as packing would have stored it, so that predicting and evaluating see the same pixels."""
@@ -100,14 +121,17 @@ class Predictor:
             top: how many classes; all of them when there are fewer.
             views: as for `probabilities`.
         """
+        return self._answers(self.probabilities(several(images), views), top)
+
+    def _answers(self, probabilities: np.ndarray, top: int) -> list[Answer]:
         answers = []
-        for p in self.probabilities(several(images), views):
+        for p in probabilities:
             best = [Prediction(self.classes[i], float(p[i])) for i in np.argsort(-p, kind="stable")[:top]]
             answers.append(Answer(best, best[0].probability >= self.card.threshold))
         return answers
 
 
-def load(run: str | Path, device: str = "auto") -> Predictor:
+def load(run: str | Path, device: str = "auto", images: int = 1, precision: Precision = "float32") -> Predictor:
     """Open the best weights of a run, or a .safetensors file.
 
     >>> import alexnet
@@ -115,11 +139,17 @@ def load(run: str | Path, device: str = "auto") -> Predictor:
     >>> net.predict("three.png")[0].label                # doctest: +SKIP
     '3'
 
+    Args:
+        run: a run's folder or a file of weights.
+        device: "auto", "cpu", "cuda" or "mps".
+        images: how many it will be asked about, about; many make it worth while to compile.
+        precision: "float32" or "bfloat16", see `alexnet.evaluation.inference.for_inference`.
+
     Raises:
         InputError: no such run or file.
     """
     net, card = load_weights(weights_file(run))
-    return Predictor(net.to(choose_device(device)), card)
+    return Predictor(for_inference(net, choose_device(device), images, precision), card)
 
 
 def as_pixels(image: Any) -> np.ndarray:
@@ -151,7 +181,12 @@ def several(images: Any) -> list[Any]:
 
 
 def answers(
-    run: str | Path, images: Sequence[str], top: int = 5, views: str | None = None, device: str = "auto"
+    run: str | Path,
+    images: Sequence[str],
+    top: int = 5,
+    views: str | None = None,
+    device: str = "auto",
+    precision: Precision = "float32",
 ) -> list[dict[str, Any]]:
     """Ask a run about image files; one that cannot be read gives its error and stops nothing.
 
@@ -159,21 +194,20 @@ def answers(
     """
     if top < 1:
         raise InputError(f"--top {top}: give 1 or more")
-    predictor = load(run, device)
+    files = files_of(images)
+    predictor = load(run, device, len(files), precision)
     rows: list[dict[str, Any]] = []
-    for image in files_of(images):
-        try:
-            answer = predictor.predict(image, top, views)[0]
-        except ImageProblem as problem:
-            rows.append({"image": image, "error": f"{problem.kind}: {problem.detail}"})
-            continue
-        rows.append(
-            {
-                "image": image,
-                "predictions": [prediction._asdict() for prediction in answer.predictions],
-                "accepted": answer.accepted,
-            }
-        )
+    for chunk in predictor._chunks(files, views):
+        found = list(in_threads(predictor._ready_or_problem, chunk))
+        stored = [pixels for pixels in found if not isinstance(pixels, ImageProblem)]
+        said = iter(predictor._answers(predictor._ask(stored, views), top))
+        for image, one in zip(chunk, found):
+            if isinstance(one, ImageProblem):
+                rows.append({"image": image, "error": f"{one.kind}: {one.detail}"})
+                continue
+            answer = next(said)
+            predictions = [prediction._asdict() for prediction in answer.predictions]
+            rows.append({"image": image, "predictions": predictions, "accepted": answer.accepted})
     return rows
 
 

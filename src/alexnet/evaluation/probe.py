@@ -27,6 +27,7 @@ from alexnet.errors import InputError
 from alexnet.evaluation.baselines import first_by_rank
 from alexnet.evaluation.classify import probabilities
 from alexnet.evaluation.evaluate import class_numbers, images_of, places, trained_on
+from alexnet.evaluation.inference import for_inference
 from alexnet.evaluation.metrics import errors_text, figures, top_k
 from alexnet.models import Classifier, Dropout
 from alexnet.progress import track
@@ -78,8 +79,8 @@ def probe(
     for stage in wanted:
         if stage not in net.stages:
             raise InputError(f"{net.name} has no stage {stage!r}; it has {', '.join(net.stages)}")
-    net.to(choose_device(device))
     packed = images_of(card, file.parent, source, root)
+    for_inference(net, choose_device(device), len(packed))
     parts = split(packed, card.recipe["data"]["test"], card.recipe["data"]["validation"])
     if not len(parts.test):
         raise InputError(f"{packed.name} has no test part: give a source with more images, or with test/ inside")

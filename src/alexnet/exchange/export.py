@@ -98,8 +98,8 @@ def destination(out: Path, format: Format | None) -> tuple[Format, Path]:
     Raises:
         InputError: a suffix that is another format's; a file that exists.
     """
-    said = next((name for name, suffix in SUFFIXES.items() if out.suffix == suffix), None)
-    chosen = format or said or "onnx"
+    said: Format | None = next((name for name, suffix in SUFFIXES.items() if out.suffix == suffix), None)
+    chosen: Format = format or said or "onnx"
     suffix = SUFFIXES[chosen]
     if said not in (None, chosen):
         raise InputError(f"{out} has the suffix of {said}, not of {chosen}: let OUT end in {suffix}")

@@ -21,8 +21,8 @@ IR_VERSION = 8  # of the file format, as old as the operators: a newer one would
 LARGEST = 2**31 - 1  # bytes of a protobuf message
 
 
-def write_onnx(net: Classifier, card: Card, path: Path, described: dict[str, str]) -> str:
-    """Write the net; give what the program is called that reads it.
+def write_onnx(net: Classifier, card: Card, path: Path, described: dict[str, str]) -> None:
+    """Write the net.
 
     The graph has one input, `images`: float32 RGB [n 3 size size] in 0..255, any n. Its outputs are `scores`
     [n classes] and `probabilities` [n classes], the softmax of the scores divided by the card's temperature. Mean,

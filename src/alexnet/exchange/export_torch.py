@@ -7,12 +7,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from alexnet.checkpoint import Card
 from alexnet.exchange.agreement import images_to_compare
 from alexnet.models import Classifier
-from alexnet.models.lrn import LRN
 
 
 class Served(nn.Module):
@@ -28,26 +26,6 @@ class Served(nn.Module):
         return {"scores": scores, "probabilities": (scores / self.temperature).softmax(1)}
 
 
-class PlainLRN(nn.Module):
-    """An `LRN` stage written in a few of torch's operators, so that any batch goes through the exported graph."""
-
-    def __init__(self, norm: LRN):
-        super().__init__()
-        self.norm = norm
-        self.each = norm.alpha if norm.alpha_is == "sum" else norm.alpha / norm.n
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise [n c h w]."""
-        norm = self.norm
-        apart = x.unflatten(1, (norm.towers, -1))
-        maps, before = apart.shape[2], norm.n // 2
-        squares = functional.pad(apart.square(), (0, 0, 0, 0, before, norm.n - 1 - before))
-        total = squares[:, :, :maps]
-        for shift in range(1, norm.n):
-            total = total + squares[:, :, shift : shift + maps]
-        return (apart * (norm.k + self.each * total).pow(-norm.beta)).flatten(1, 2)
-
-
 def write_torch(net: Classifier, card: Card, path: Path) -> None:
     """Write the net as .pt2, for any number of images; the card lies in the file as card.json.
 
@@ -57,9 +35,6 @@ def write_torch(net: Classifier, card: Card, path: Path) -> None:
         path: of the file.
     """
     plain = copy.deepcopy(net).requires_grad_(False)
-    for name, module in list(plain.named_modules()):
-        if isinstance(module, LRN):
-            plain.set_submodule(name, PlainLRN(module))
     example = images_to_compare(net.size, images=2)
     program = torch.export.export(
         Served(plain, card.temperature),

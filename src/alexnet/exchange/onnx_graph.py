@@ -46,11 +46,11 @@ class Graph:
         self.nodes.append(make_node(kind, inputs, [name], name=name, **attributes))
         return name
 
-    def constant(self, name: str, values: Tensor | np.ndarray | list[int] | float) -> str:
-        """Add a constant: a float becomes float32, integers int64; give its name."""
+    def constant(self, name: str, values: Tensor | np.ndarray | float) -> str:
+        """Add a constant, a float as float32; give its name."""
         if isinstance(values, Tensor):
             values = values.detach().cpu().numpy()
-        if isinstance(values, float):
-            values = np.float32(values)
-        self.constants[name] = np.ascontiguousarray(values)
+        elif isinstance(values, float):
+            values = np.array(values, np.float32)
+        self.constants[name] = np.asarray(values, order="C")
         return name
