@@ -19,6 +19,7 @@ from alexnet.data import Packed
 from alexnet.data.packed import sha256_of
 from alexnet.devices import choose_device
 from alexnet.errors import InputError
+from alexnet.evaluation.inference import for_inference
 from alexnet.evaluation.predict import as_pixels, several
 from alexnet.evaluation.probe import before_classifier, facts, outputs, pooled
 from alexnet.images import centre_square, shorter_side_to
@@ -110,7 +111,7 @@ def feature_reader(
         InputError: no such run; a stage that the net does not have.
     """
     stored = {"native": packed.native, "stored": packed.stored, "crop": packed.manifest["crop"]}
-    return _reader(run, stage, unit, stored, device)
+    return _reader(run, stage, unit, stored, device, len(packed))
 
 
 def query_reader(run: str | Path, manifest: dict[str, Any], device: str = "auto") -> FeatureReader:
@@ -120,7 +121,7 @@ def query_reader(run: str | Path, manifest: dict[str, Any], device: str = "auto"
         InputError: no such run; the vectors are of other weights.
     """
     stored = {name: manifest[name] for name in ("native", "stored", "crop")}
-    reader = _reader(run, manifest["stage"], manifest["normalised"] == "l2", stored, device)
+    reader = _reader(run, manifest["stage"], manifest["normalised"] == "l2", stored, device, images=1)
     if reader.weights_sha256 != manifest["weights_sha256"]:
         raise InputError(
             f"the vectors are of other weights than those in {run} (they were made with {manifest['run']}): "
@@ -129,10 +130,13 @@ def query_reader(run: str | Path, manifest: dict[str, Any], device: str = "auto"
     return reader
 
 
-def _reader(run: str | Path, stage: str | None, unit: bool, stored: dict[str, Any], device: str) -> FeatureReader:
+def _reader(
+    run: str | Path, stage: str | None, unit: bool, stored: dict[str, Any], device: str, images: int
+) -> FeatureReader:
     file = weights_file(run)
     net, card = load_weights(file)
     stage = stage or before_classifier(net)
     if stage not in net.stages:
         raise InputError(f"{net.name} has no stage {stage!r}; it has {', '.join(net.stages)}")
-    return FeatureReader(net.to(choose_device(device)), card, stage, unit, stored, sha256_of(file))
+    net = for_inference(net, choose_device(device), images)
+    return FeatureReader(net, card, stage, unit, stored, sha256_of(file))
