@@ -6,7 +6,7 @@ from typing import Any
 
 from alexnet.bench.conditions import conditions, load
 
-__all__ = ["RESULTS", "ROOT", "conditions", "write"]
+__all__ = ["RESULTS", "ROOT", "conditions", "result", "write"]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -19,3 +19,9 @@ def write(name: str, document: dict[str, Any]) -> Path:
     document["load_after"] = load()
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def result(name: str) -> dict[str, Any] | None:
+    """What results/NAME.json holds; None where it was not measured."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

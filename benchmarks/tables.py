@@ -1,16 +1,16 @@
-"""Writes the tables of the README, in both languages, and of docs/family.md from the files in results/.
+"""Writes the tables of the README, in both languages, and of docs/family.md and speed.md from the files in results/.
 
 Run: python benchmarks/tables.py [--check]
 A table stands between <!-- table NAME --> and <!-- end --> and is replaced whole; --check fails when it would change.
 """
 
 import argparse
-import json
 import re
 import sys
 from typing import Any
 
-from measured import RESULTS, ROOT
+import speed_tables
+from measured import ROOT, result
 
 FASHION = "alexnet train /usr/share/datasets/fashion-mnist "
 # One run a family, the oldest paper first: name of the results file.
@@ -22,7 +22,7 @@ FAMILIES = (
     "fashion_mnist_googlenet",
     "fashion_mnist_resnet20",
 )
-ENGLISH = {
+ENGLISH = speed_tables.ENGLISH | {
     "errors": "| images | command | images seen | training | test error | 95 % interval | nearest by pixels |",
     "names": {"digits": "handwritten digits, 8x8", "fashion_mnist": "Fashion-MNIST, 28x28"},
     "photographs": "patches of nine photographs, 224x224",
@@ -31,7 +31,7 @@ ENGLISH = {
     "shape": "{} x {} x {} x {}",
     "seconds": "{:.0f} s",
 }
-CHINESE = {
+CHINESE = speed_tables.CHINESE | {
     "errors": "| 图像 | 命令 | 见过的图像 | 训练时间 | 测试错误率 | 95 % 区间 | 像素最近邻 |",
     "names": {"digits": "手写数字，8x8", "fashion_mnist": "Fashion-MNIST，28x28"},
     "photographs": "九张照片的小块，224x224",
@@ -40,10 +40,12 @@ CHINESE = {
     "shape": "{} x {} x {} x {}",
     "seconds": "{:.0f} 秒",
 }
+SPEED = ("speed", "waits", "profile", "growth", "gpu", "families")
 PAGES = {
-    "README.md": (ENGLISH, ("errors", "family", "norm")),
-    "README.zh.md": (CHINESE, ("errors", "family", "norm")),
+    "README.md": (ENGLISH, ("errors", "family", "speed", "waits", "gpu")),
+    "README.zh.md": (CHINESE, ("errors", "family", "speed", "waits", "gpu")),
     "docs/family.md": (ENGLISH, ("family",)),
+    "docs/speed.md": (ENGLISH, ("speed", "waits", "profile", "norm", "growth", "gpu", "families")),
 }
 
 
@@ -53,6 +55,7 @@ def main() -> None:
     check = parser.parse_args().check
     stale = []
     rows = {"errors": errors, "family": family, "norm": norm}
+    rows |= {name: getattr(speed_tables, name) for name in SPEED}
     for name, (words, tables) in PAGES.items():
         path = ROOT / name
         before = after = path.read_text(encoding="utf-8")
@@ -117,11 +120,6 @@ def norm(words: dict[str, Any]) -> list[str]:
         shape = words["shape"].format(*row["shape"])
         rows.append(f"| {shape} | {row['threads']} | {ours:.0f} ms | {torchs:.0f} ms | **{row['ratio']:.1f}** |")
     return rows
-
-
-def result(name: str) -> dict[str, Any] | None:
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ THIN = replace(VARIANTS["alexnet"], widths=(8, 16, 16, 16, 16), hidden=(32, 32))
 def thin(monkeypatch):
     """`step.net_for` builds a thin net."""
 
-    def build(name, classes, size):
+    def build(name, classes, size, start):
         assert name == "alexnet"
-        return build_variant(THIN, classes, size)
+        return build_variant(THIN, classes, size, start)
 
     monkeypatch.setattr("alexnet.bench.step.build", build)
 

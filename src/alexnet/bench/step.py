@@ -14,6 +14,7 @@ from alexnet.bench.settings import Settings, finished
 from alexnet.bench.timing import compared, take_turns
 from alexnet.errors import JobFailed
 from alexnet.models import Classifier, build
+from alexnet.models.initial import Start
 from alexnet.recipes import load_recipe
 from alexnet.training.optimise import make_optimiser, parameter_groups
 from alexnet.training.speed import apply, choose
@@ -48,11 +49,11 @@ def measure(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def net_for(settings: Settings) -> Classifier:
-    """The paper's net with its own weights from the settings' seed, and a mean per channel."""
+def net_for(settings: Settings, start: Start = "paper") -> Classifier:
+    """The paper's net with fresh weights from the settings' seed, and a mean per channel."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        net = build("alexnet", CLASSES, settings.size)
+        net = build("alexnet", CLASSES, settings.size, start)
     net.set_preprocessing(torch.tensor([124.0, 116.0, 104.0]), 1.0)
     return net
 

@@ -20,7 +20,7 @@ def table_of(row: dict[str, Any]) -> Table:
     """One comparison: a line for each way."""
     table = Table(title=row["what"], title_justify="left", show_edge=False)
     for heading in ("way", "median", "least to most", "images/s", "ratio", "quiet"):
-        table.add_column(heading, justify="left" if heading == "way" else "right")
+        table.add_column(heading, justify="left" if heading == "way" else "right", no_wrap=heading != "way")
     for way, timing in row["ways"].items():
         rate, ratio = timing.get("images_per_second"), row["ratio"].get(way)
         table.add_row(
