@@ -13,7 +13,8 @@ step: op by op on a CPU, where compiling whole nets made their training slower. 
     compiled step within it; this was not measured yet.
 """
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -24,7 +25,7 @@ from alexnet.models.lrn import LRN, set_response_norm
 from alexnet.models.lrn_choice import Implementation, response_norm_for
 from alexnet.models.summary import layer_table
 from alexnet.progress import note
-from alexnet.recipe import Recipe
+from alexnet.recipe import Recipe, Speed
 
 CHANNELS_LAST_FROM = 128  # side of the input in pixels
 COMPILED_STEP_FROM = 600.0  # seconds of a run on a GPU
@@ -34,6 +35,7 @@ RATE_OF_A_THREAD = 2e10
 RATE_OF_A_GPU = 3e13
 BACKWARD = 3  # the backward pass takes twice the multiply-adds of the forward pass
 
+ONE_WAY = Speed(response_norm="eager", memory_format="contiguous", step="eager")
 STEPS = {"eager": "op by op", "compiled": "compiled", "graph": "as a CUDA graph"}
 
 
@@ -82,35 +84,38 @@ def choose(recipe: Recipe, net: Classifier, device: torch.device, images: int) -
     if step == "auto":
         step = "eager" if device.type != "cuda" else "compiled" if seconds >= COMPILED_STEP_FROM else "graph"
     why = ", ".join(text for text in (f"a run of {in_words(seconds)}", why) if text)
-    return possible(Chosen(precision, memory_format, response_norm, step, why), device)
+    wanted = Chosen(precision, memory_format, response_norm, step, why)
+    return _told(
+        wanted, possible(wanted, device), "{name} {wanted} is not to be had on {kind} here: {got} instead", device
+    )
 
 
 def possible(chosen: Chosen, device: torch.device) -> Chosen:
-    """The choice as far as a device can follow it; a line tells what it cannot do."""
-    values = asdict(chosen)
+    """The choice as far as a device can follow it."""
     if chosen.step == "graph" and device.type != "cuda":
-        note(f"there are no CUDA graphs on {device.type}: steps run op by op")
-        values["step"] = "eager"
-    if chosen.response_norm == "triton" and device.type != "cuda":
-        note(f"the Triton kernel needs a CUDA device, this is {device.type}: response norm runs op by op")
-        values["response_norm"] = "eager"
-    return Chosen(**values)
+        chosen = replace(chosen, step="eager")
+    best, _ = response_norm_for(device, math.inf)
+    if (chosen.response_norm, best) == ("compiled", "eager") or chosen.response_norm == "triton" != best:
+        chosen = replace(chosen, response_norm="eager")
+    return chosen
 
 
 def resumed(saved: dict[str, Any] | None, recipe: Recipe, net: Classifier, device: torch.device, images: int) -> Chosen:
     """What a run was begun with, as far as this device can follow; a line for what is other than before.
 
     Args:
-        saved: "speed" of run.json; None in runs that were begun before there was a choice, which is made now.
+        saved: "speed" of run.json; None in runs that were begun when there was one way only.
         recipe: as for `choose`, and so are net, device and images.
     """
     if saved is None:
-        return choose(recipe, net, device, images)
-    chosen = possible(Chosen(**saved), device)
-    for name, value in asdict(chosen).items():
-        if value != saved[name]:
-            note(f"begun with {name} {saved[name]}, resumed with {value}: the last digits may differ")
-    return chosen
+        return choose(replace(recipe, speed=ONE_WAY), net, device, images)
+    before = Chosen(**saved)
+    return _told(
+        before,
+        possible(before, device),
+        "begun with {name} {wanted}, resumed with {got}: the last digits may differ",
+        device,
+    )
 
 
 def apply(net: Classifier, chosen: Chosen) -> None:
@@ -152,6 +157,14 @@ def speed_line(chosen: Chosen, net: Classifier, device: torch.device) -> str:
         parts.append(f"response norm {chosen.response_norm}")
     parts.append(f"steps {STEPS[chosen.step]}")
     return f"{where}: {', '.join(parts)}; {chosen.why}"
+
+
+def _told(wanted: Chosen, got: Chosen, line: str, device: torch.device) -> Chosen:
+    """Give what is got, after a line for each field that is not as wanted."""
+    for name, value in asdict(wanted).items():
+        if getattr(got, name) != value:
+            note(line.format(name=name, wanted=value, got=getattr(got, name), kind=device.type))
+    return got
 
 
 def has_response_norm(net: nn.Module) -> bool:
