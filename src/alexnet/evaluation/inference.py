@@ -41,13 +41,14 @@ def for_inference(net: Classifier, device: torch.device, images: int, precision:
         images: how many patches it will be shown, about: compiling is left out where it does not pay.
         precision: "float32" or "bfloat16", which a processor without it replaces by float32, after one note.
     """
+    set_response_norm(net, "eager")  # also where shapes alone go through the net, to count its work
+    seconds = expected_seconds(net, device, images)
+    set_response_norm(net, response_norm_for(device, seconds)[0])
     net.to(device).eval()
     if device.type != "mps":
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if precision == "bfloat16" and has_bfloat16(device):
         _to_bfloat16(net)
-    seconds = expected_seconds(net, device, images)
-    set_response_norm(net, response_norm_for(device, seconds)[0])
     if device.type == "cuda" and seconds >= WHOLE_FROM and find_spec("triton") is not None:
         net.forward = compiled_for_one_shape(net.forward, mode="reduce-overhead")  # type: ignore[method-assign]
     return net
