@@ -120,7 +120,7 @@ def _alike(source: Source, may_share: bool, rows: np.ndarray, digests: np.ndarra
     for row in rows.tolist():
         same_bytes = first_bytes.setdefault(digests[row].tobytes(), row)
         same_pixels = first_pixels.setdefault(pixels[row].tobytes(), row)
-        path = printable(source.paths[row])
+        path = printable(source.paths[int(row)])
         if same_bytes != row:
             other = printable(source.paths[same_bytes])
             mine, its = (source.classes[source.labels[i]] for i in (row, same_bytes))

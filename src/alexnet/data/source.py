@@ -1,5 +1,6 @@
 """What a source of images is, whichever way its images lie."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,7 +58,7 @@ class Source:
     classes: list[str]
     labels: np.ndarray
     given: np.ndarray
-    paths: list[str]
+    paths: Sequence[str]
     folder: Path | None = None
     arrays: np.ndarray | None = None
     problems: list[Problem] = field(default_factory=list)

@@ -95,6 +95,7 @@ def _follow_given(part: np.ndarray, left_out: np.ndarray, keys: np.ndarray, note
     if not (part == TEST).any():
         part[part == VALIDATION] = TEST
         notes.append("test: the part given as validation, as none is given as test")
+    again = _perhaps_repeated(keys)
     undecided = part == NOT_GIVEN
     if undecided.any():
         part[undecided] = TRAIN
@@ -103,10 +104,11 @@ def _follow_given(part: np.ndarray, left_out: np.ndarray, keys: np.ndarray, note
         (VALIDATION, "validation", [TEST]),
         (TRAIN, "training", [TEST, VALIDATION]),
     ):
-        held = (part == number) & np.isin(keys, keys[np.isin(part, others)])
-        left_out |= held
-        if held.any():
-            notes.append(f"{held.sum():,} {name} images left out: equal ones are in a part that is tested on")
+        held = np.flatnonzero((part == number) & again)
+        held = held[np.isin(keys[held], keys[np.isin(part, others) & again])]
+        left_out[held] = True
+        if len(held):
+            notes.append(f"{len(held):,} {name} images left out: equal ones are in a part that is tested on")
 
 
 def _take(part: np.ndarray, labels: np.ndarray, keys: np.ndarray, shares: dict[int, float], among: np.ndarray) -> None:
@@ -115,26 +117,42 @@ def _take(part: np.ndarray, labels: np.ndarray, keys: np.ndarray, shares: dict[i
     A group of equal bytes goes where its first image goes; a group that spans classes goes where the
     first of these classes sends it.
     """
-    sent: dict[bytes, int] = {}
-    for label in np.unique(labels[among]):
-        rows = np.flatnonzero(among & (labels == label))
-        rows = rows[np.argsort(keys[rows], kind="stable")]
-        own = np.full(len(rows), TRAIN, np.uint8)
+    rows = np.flatnonzero(among)
+    rows = rows[np.argsort(labels[rows], kind="stable")]
+    wanted = part.copy()
+    for own in np.split(rows, np.flatnonzero(np.diff(labels[rows])) + 1):
+        own = own[np.argsort(keys[own], kind="stable")]
+        wanted[own] = TRAIN
         start = 0
         for number, share in shares.items():
-            end = start + round(share * len(rows))
-            own[start:end] = number
+            end = start + round(share * len(own))
+            wanted[own[start:end]] = number
             start = end
-        for row, number in zip(rows, own.tolist()):
-            part[row] = sent.setdefault(bytes(keys[row]), number)
+    part[:] = wanted
+    again = _perhaps_repeated(keys)
+    sent: dict[bytes, int] = {}
+    for row in rows[again[rows]]:  # class by class
+        part[row] = sent.setdefault(bytes(keys[row]), int(wanted[row]))
+
+
+def _perhaps_repeated(keys: np.ndarray) -> np.ndarray:
+    """Of the keys S32 [n] those that begin like another, bool [n]: by chance hardly any, and only they can be equal."""
+    starts = np.ascontiguousarray(keys).view(np.uint64).reshape(-1, 4)[:, 0]
+    order = np.argsort(starts)
+    equal = starts[order][1:] == starts[order][:-1]
+    again = np.zeros(len(keys), bool)
+    again[order[1:][equal]] = True
+    again[order[:-1][equal]] = True
+    return again
 
 
 def _refuse_two_labels(packed: Packed) -> None:
     if may_share_bytes(packed.kind):
         return
+    keys = np.ascontiguousarray(packed.digests).view("S32")[:, 0]
     first: dict[bytes, int] = {}
-    for row, digest in enumerate(packed.digests):
-        other = first.setdefault(digest.tobytes(), row)
+    for row in np.flatnonzero(_perhaps_repeated(keys)).tolist():
+        other = first.setdefault(bytes(keys[row]), row)
         if packed.labels[other] != packed.labels[row]:
             raise InputError(
                 f"{packed.paths[other]} and {packed.paths[row]} have equal bytes and two labels "
