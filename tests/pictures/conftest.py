@@ -1,9 +1,12 @@
 import json
 import math
+import warnings
 
 import numpy as np
 import pytest
 import yaml
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from safetensors.numpy import save_file
 
 from alexnet.evaluation.metrics import (
@@ -109,6 +112,41 @@ def made_up_run(tmp_path):
         return folder, evaluation
 
     return write
+
+
+@pytest.fixture
+def nothing_cut():
+    """Assert that every text of a figure lies inside it, as it is written to a file."""
+
+    def check(drawing):
+        canvas = FigureCanvasAgg(drawing)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            canvas.draw()
+        page = drawing.bbox
+        shown = [text for text in drawing.findobj(Text) if text.get_visible() and text.get_text().strip()]
+        boxes = [(text.get_text(), text.get_window_extent()) for text in shown if _is_drawn(text)]
+        assert boxes
+        over = [name for name, b in boxes if b.x0 < -1 or b.y0 < -1 or b.x1 > page.x1 + 1 or b.y1 > page.y1 + 1]
+        assert over == []
+        return boxes
+
+    return check
+
+
+def _is_drawn(text):
+    """Whether a text is on show: ticks beyond the limits, and those of axes that are switched off, are not."""
+    axes = text.axes
+    if axes is None:
+        return True
+    labels = [*axes.get_xticklabels(which="both"), *axes.get_yticklabels(which="both")]
+    if text not in labels:
+        return axes.axison or text in [*axes.texts, axes.title, axes._left_title, axes._right_title]
+    # matplotlib keeps labels of ticks outside the limits, and does not draw them.
+    box, frame = text.get_window_extent(), axes.get_window_extent()
+    return axes.axison and (
+        frame.x0 - 2 < (box.x0 + box.x1) / 2 < frame.x1 + 2 or frame.y0 < (box.y0 + box.y1) / 2 < frame.y1
+    )
 
 
 @pytest.fixture

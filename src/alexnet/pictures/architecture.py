@@ -12,6 +12,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
+from matplotlib.patheffects import withStroke
 from torch import nn
 
 from alexnet.models import Classifier
@@ -46,6 +47,7 @@ class Box:
         beside: side classifiers that read it.
         followed: whether a stage without weights stands behind it.
         scale: side of the image in pixels, against which sides are drawn.
+        thickness: inches for the square root of a number of maps.
     """
 
     names: list[str]
@@ -58,6 +60,7 @@ class Box:
     beside: list[str] = field(default_factory=list)
     followed: bool = False
     scale: int = 224
+    thickness: float = 0.042
 
     @property
     def high(self) -> float:
@@ -69,7 +72,7 @@ class Box:
     @property
     def wide(self) -> float:
         """Inches of one box, without its slant."""
-        return BAR if self.side == 0 else 0.06 + 0.042 * math.sqrt(self.maps / self.towers)
+        return BAR if self.side == 0 else 0.06 + self.thickness * math.sqrt(self.maps / self.towers)
 
     @property
     def depth(self) -> float:
@@ -162,10 +165,11 @@ def boxes_of(net: Classifier, size: int | None = None) -> list[Box]:
                 beside=readers.get(row["name"], []),
             )
         )
-    if len(boxes) > MANY:
+    many = len(boxes) > MANY
+    if many:
         boxes = _gathered(boxes)
     for box in boxes:
-        box.scale = side
+        box.scale, box.thickness = side, 0.02 if many else 0.042
     return boxes
 
 
@@ -258,4 +262,5 @@ def _face(axes: Axes, corners: list[tuple[float, float]], colour: str) -> None:
 
 def _number(axes: Axes, x: float, y: float, number: int | str, va: Any, ha: Any) -> None:
     text = f"{number:,}" if isinstance(number, int) else number
-    axes.text(x, y, text, va=va, ha=ha, fontsize=LETTERS, color=INK, zorder=4)
+    halo = [withStroke(linewidth=2, foreground="white")]  # lines pass behind numbers
+    axes.text(x, y, text, va=va, ha=ha, fontsize=LETTERS, color=INK, zorder=4, path_effects=halo)

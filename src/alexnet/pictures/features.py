@@ -1,8 +1,8 @@
 """Images laid out in the plane by a stage's features: neighbours there are alike to the net.
 
 Features are brought to 50 numbers by PCA and to two by t-SNE (L. van der Maaten, G. Hinton, "Visualizing Data using
-t-SNE", 2008), as scikit-learn has them, with a fixed seed. t-SNE keeps neighbours: how far apart two groups lie, and how
-large they are, means nothing.
+t-SNE", 2008), as scikit-learn has them, with a fixed seed. t-SNE keeps neighbours: how far apart two groups lie, and
+how large they are, means nothing.
 """
 
 from collections.abc import Sequence
@@ -82,9 +82,11 @@ def _points(axes: Axes, places: np.ndarray, labels: np.ndarray, classes: Sequenc
             continue
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         axes.scatter(*of_class.T, s=11, color=colour, marker=marker, linewidths=0, alpha=0.75)
-        axes.annotate(
-            short(name, 20), np.median(of_class, axis=0), ha="center", va="center", fontsize=9, fontweight="bold",
-            color=INK, path_effects=[withStroke(linewidth=3, foreground="white")],
+        middle = np.median(of_class, axis=0)
+        halo = [withStroke(linewidth=3, foreground="white")]
+        axes.text(
+            middle[0], middle[1], short(name, 20), ha="center", va="center", fontsize=9, fontweight="bold",
+            color=INK, path_effects=halo,
         )  # fmt: skip
     _bare(axes)
 

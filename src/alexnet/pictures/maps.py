@@ -48,7 +48,7 @@ def maps_figure(pixels: np.ndarray, answers: np.ndarray, title: str, towers: int
     wide = 6.6
     high = wide * sheets[0].shape[0] / sheets[0].shape[1]
     drawing = figure(2.4 + wide, max(2.9, len(sheets) * (high + 0.32)))
-    left, right = drawing.subfigures(1, 2, width_ratios=[2.4, wide])
+    left, right = np.ravel(drawing.subfigures(1, 2, squeeze=False, width_ratios=[2.4, wide]))
     left.set_facecolor("none")
     right.set_facecolor("none")
     image, scale = left.subplots(2, 1, height_ratios=[8, 1])

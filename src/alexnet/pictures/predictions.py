@@ -46,7 +46,7 @@ def predictions_figure(
             picture.set_title(
                 short(classes[label], 24), loc="center", y=-0.13, fontweight="bold", color=INK if right else VERMILLION
             )
-        _bars(bars, p[best], [classes[number] for number in best], [number == label for number in best])
+        _bars(bars, p[best], [str(classes[number]) for number in best], [number == label for number in best])
     if any(label is not None for label in labels):
         said = "Below each image its right class, red where another answer came first; the blue bar is the right class."
     else:
@@ -55,7 +55,7 @@ def predictions_figure(
     return drawing
 
 
-def _bars(axes: Axes, p: np.ndarray, names: Sequence[str], right: Sequence[bool]) -> None:
+def _bars(axes: Axes, p: np.ndarray, names: list[str], right: list[bool]) -> None:
     """Names over their bars, best first: the longest name fits however short its bar is."""
     for place, (value, name, is_right) in enumerate(zip(p, names, right, strict=True)):
         axes.barh(place, value, height=0.86, color=BLUE if is_right else LINE, alpha=0.55 if is_right else 1)

@@ -159,9 +159,9 @@ def _maps(wanted: Wanted) -> Figure:
 
 def _predictions(wanted: Wanted) -> Figure:
     subject = wanted.subject()
-    labels: list[int | None]
+    labels: list[int | None] = [None for _ in wanted.images]
     if wanted.images:
-        views, labels = torch.cat([subject.seen(image) for image in wanted.images]), [None] * len(wanted.images)
+        views = torch.cat([subject.seen(image) for image in wanted.images])
     else:
         rows, numbers = subject.one_of_each_class(PANELS)
         views, labels = subject.views(subject.packed.read(rows)), numbers.tolist()
