@@ -93,10 +93,11 @@ def test_compiling_is_chosen_by_the_number_of_images(tiny, monkeypatch):
 
     monkeypatch.setattr(inference, "response_norm_for", chosen)
     net = build(tiny, 7)
-    for images, wanted in ((10, "eager"), (10**9, "compiled"), (1, "eager")):
+    for images, wanted in ((1000, "eager"), (10**9, "compiled"), (999, "eager")):
         for_inference(net, CPU, images)
         assert {norm.implementation for norm in net.modules() if isinstance(norm, LRN)} == {wanted}
-    assert asked[1] == pytest.approx(1e8 * asked[0])
+    assert asked[1] == pytest.approx(1e6 * asked[0])
+    assert asked[2] == 0
 
 
 def test_expected_seconds_grow_with_the_net_and_the_images(tiny):

@@ -25,6 +25,7 @@ Precision = Literal["float32", "bfloat16"]
 # Multiply-adds a second, roughly: they only tell a job of seconds from one of hours.
 RATE_OF_A_THREAD = 3e10
 RATE_OF_A_GPU = 1e13
+FEW = 1000  # patches for which nothing is compiled: counting the work of a deep net would take as long as some of them
 WHOLE_FROM = 60.0  # expected seconds from which the whole net is compiled on a GPU; not yet measured
 
 
@@ -42,7 +43,7 @@ def for_inference(net: Classifier, device: torch.device, images: int, precision:
         precision: "float32" or "bfloat16", which a processor without it replaces by float32, after one note.
     """
     set_response_norm(net, "eager")  # also where shapes alone go through the net, to count its work
-    seconds = expected_seconds(net, device, images)
+    seconds = expected_seconds(net, device, images) if images >= FEW else 0.0
     set_response_norm(net, response_norm_for(device, seconds)[0])
     net.to(device).eval()
     if device.type != "mps":
