@@ -37,7 +37,7 @@ class Plan:
         batch: images in a step.
         steps: in one measured call; `repeats`: calls of each way.
         files: JPEG files for the reference loader.
-        families: nets of the last table.
+        model: the net of all rows but the last; `families`: nets of the last table.
     """
 
     device: torch.device
@@ -49,6 +49,7 @@ class Plan:
     steps: int
     repeats: int
     files: int
+    model: str
     families: tuple[str, ...]
 
 
@@ -135,8 +136,10 @@ def plan_for(asked: argparse.Namespace, scratch: Path) -> Plan:
     """The plan of a measurement, or one in little."""
     device = choose_device(asked.device)
     if asked.small:
-        return Plan(device, scratch, min(asked.images, 64), 76, 67, 8, 1, 1, 16, ("lenet5", "alexnet"))
-    return Plan(device, scratch, asked.images, 256, 227, asked.batch, 20, 5, 2_000, FAMILIES)
+        return Plan(
+            device, scratch, min(asked.images, 64), 76, 67, 8, 1, 1, 16, "alexnet", ("lenet5", "resnet20_cifar")
+        )
+    return Plan(device, scratch, asked.images, 256, 227, asked.batch, 20, 5, 2_000, "alexnet", FAMILIES)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ __all__ = ["correct", "families", "floor", "reference", "steps", "ten_crop", "tr
 LONG = 90 * 1_281_167  # images of the run that is thought of when ways are chosen
 WARM = 10  # steps before a rate is measured: kernels are chosen and graphs captured in them
 KERNEL_ERROR = {torch.float32: 1e-5, torch.bfloat16: 1e-2}  # of the largest number, against float64
-STEP_ERROR = 1e-3  # of a weight's largest change
+STEP_ERROR = 0.05  # of a weight's largest change: rounding grows from step to step; other dropout masks give about 1
 
 
 def correct(plan: Any, found: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def kernel_error(device: torch.device, shape: tuple[int, ...], dtype: torch.dtyp
     for place, kind, name in ((device, dtype, "triton"), (torch.device("cpu"), torch.float64, "eager")):
         stage = LRN(5, 2.0, 1e-4, 0.75, "sum", towers=2)
         set_response_norm(stage, name if place.type == "cuda" else "eager")  # type: ignore[arg-type]
-        a = x.to(place, kind).requires_grad_()
+        a = x.to(place, kind, copy=True).requires_grad_()
         y = stage(a)
         y.backward(g.to(place, kind))
         assert a.grad is not None
@@ -126,9 +126,7 @@ def train(plan: Any, found: dict[str, Any]) -> dict[str, Any]:
     results = {}
     for layout in ("raw", "jpeg"):
         begin = time.perf_counter()
-        pack = write_made_pack(
-            plan.folder / layout, plan.images, plan.stored, layout, classes=1000, validation=plan.batch
-        )
+        pack = write_made_pack(plan.folder / layout, plan.images, plan.stored, layout, min(1000, plan.images))
         written = time.perf_counter() - begin
         recipe = recipe_for(plan)
         run = start(pack, recipe, out=plan.folder / f"run-{layout}", device=str(plan.device))
@@ -227,13 +225,14 @@ def families(plan: Any, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def recipe_for(plan: Any, precision: str = "bfloat16") -> Recipe:
-    """The paper's recipe for one epoch at a constant rate."""
+    """The paper's recipe for one epoch at a constant rate, all images for training."""
     paper = load_recipe("paper")
     return replace(
         paper,
+        model=plan.model,
         size=plan.size,
         epochs=1,
-        data=replace(paper.data, margin=plan.stored / plan.size),
+        data=replace(paper.data, margin=plan.stored / plan.size, test=0.0, validation=0.0),
         optimiser=replace(paper.optimiser, batch=plan.batch, precision=precision),  # type: ignore[arg-type]
         schedule=replace(paper.schedule, kind="constant"),
     )

@@ -15,7 +15,7 @@ from PIL import Image
 from alexnet.bench.synthetic import synthetic_image
 from alexnet.data import Packed, open_packed
 from alexnet.data.packed import FORMAT, VERSION
-from alexnet.data.source import TRAIN, VALIDATION
+from alexnet.data.source import NOT_GIVEN
 from alexnet.data.stored import JPEG_QUALITY
 from alexnet.files import write_json
 
@@ -24,13 +24,13 @@ BLOCK = 256e6  # bytes written at once
 
 
 def write_made_pack(
-    out: Path, count: int, side: int, layout: str, classes: int = 1000, validation: int = 0, distinct: int = DISTINCT
+    out: Path, count: int, side: int, layout: str, classes: int = 1000, distinct: int = DISTINCT
 ) -> Packed:
     """Write a pack of `count` square images; give it opened.
 
     Args:
         out: the new folder.
-        count: images in all; the last `validation` of them are the validation part.
+        count: images in all; none is given a part.
         side: of the images, in pixels.
         layout: "raw" or "jpeg".
         classes: labels go round.
@@ -47,13 +47,11 @@ def write_made_pack(
         at_once = max(1, int(BLOCK // max(map(len, stored))))
         while block := b"".join(itertools.islice(rows, at_once)):
             file.write(block)
-    given = np.full(count, TRAIN, np.uint8)
-    given[count - validation :] = VALIDATION
     digests = [hashlib.sha256(row.to_bytes(8, "little")).digest() for row in range(count)]
     labels = np.arange(count, dtype=np.int64) % classes
     arrays = {
         "labels": labels,
-        "given": given,
+        "given": np.full(count, NOT_GIVEN, np.uint8),
         "digests": np.frombuffer(b"".join(digests), np.uint8).reshape(count, 32),
         "paths": np.array([f"{row:08}".encode() for row in range(count)]),
         "offsets": np.concatenate([[0], lengths.cumsum()]).astype(np.int64),

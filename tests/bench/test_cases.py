@@ -154,9 +154,15 @@ def test_the_whole_way_is_the_sum_of_its_pieces_and_names_the_largest(small_imag
     assert ways["obvious"]["median"] == pytest.approx(1 / 100 / 2 + 1 / 10)
     ours = ways["packed raw, bfloat16"]
     packing = found["rows"][0]["ways"]["packed raw"]["median"] / settings.images / 90
-    assert ours["pieces"] == pytest.approx({"loader": 1 / 1000 / 2, "compute": 1 / 40, "packing": packing})
+    assert ours["pieces"] == pytest.approx({"loader": 1 / 1000 / 2, "copy": 0, "compute": 1 / 40, "packing": packing})
     assert ours["median"] == pytest.approx(sum(ours["pieces"].values()))
-    assert found["words"][0].startswith("obvious: the bottleneck is the compute, 95% of the sum")
+    assert found["words"][0].startswith("obvious: the bottleneck is the compute, 95% of the work")
+
+
+def test_on_a_gpu_reading_copying_and_computing_run_side_by_side():
+    parts = {"loader": 3.0, "copy": 1.0, "compute": 2.0, "packing": 0.5}
+    assert whole.together(parts, torch.device("cpu")) == 6.5
+    assert whole.together(parts, torch.device("cuda")) == 3.5
 
 
 def test_the_bottleneck_is_whatever_takes_longest():

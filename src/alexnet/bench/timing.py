@@ -67,8 +67,7 @@ def take_turns(
     for way in ways.values() if warm else ():
         way()
     for turn in range(repeats):
-        order = list(ways) if turn % 2 == 0 else list(reversed(ways))
-        for name in order:
+        for name in list(ways)[:: 1 if turn % 2 == 0 else -1]:
             busy, begin = busy_seconds(), clock()
             ways[name]()
             seconds = clock() - begin
