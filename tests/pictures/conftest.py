@@ -115,38 +115,32 @@ def made_up_run(tmp_path):
 
 
 @pytest.fixture
-def nothing_cut():
-    """Assert that every text of a figure lies inside it, as it is written to a file."""
+def nothing_cut(monkeypatch):
+    """Assert that every text that is drawn of a figure lies inside it; give the texts with their boxes."""
+    drawn = {}
+    draw = Text.draw
+
+    def noted(text, renderer, *args, **kwargs):
+        if text.get_visible() and text.get_text().strip():
+            drawn[text] = text
+        return draw(text, renderer, *args, **kwargs)
+
+    monkeypatch.setattr(Text, "draw", noted)
 
     def check(drawing):
         canvas = FigureCanvasAgg(drawing)
+        drawn.clear()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             canvas.draw()
         page = drawing.bbox
-        shown = [text for text in drawing.findobj(Text) if text.get_visible() and text.get_text().strip()]
-        boxes = [(text.get_text(), text.get_window_extent()) for text in shown if _is_drawn(text)]
+        boxes = [(text.get_text(), Text.get_window_extent(text)) for text in drawn]
         assert boxes
         over = [name for name, b in boxes if b.x0 < -1 or b.y0 < -1 or b.x1 > page.x1 + 1 or b.y1 > page.y1 + 1]
         assert over == []
         return boxes
 
     return check
-
-
-def _is_drawn(text):
-    """Whether a text is on show: ticks beyond the limits, and those of axes that are switched off, are not."""
-    axes = text.axes
-    if axes is None:
-        return True
-    labels = [*axes.get_xticklabels(which="both"), *axes.get_yticklabels(which="both")]
-    if text not in labels:
-        return axes.axison or text in [*axes.texts, axes.title, axes._left_title, axes._right_title]
-    # matplotlib keeps labels of ticks outside the limits, and does not draw them.
-    box, frame = text.get_window_extent(), axes.get_window_extent()
-    return axes.axison and (
-        frame.x0 - 2 < (box.x0 + box.x1) / 2 < frame.x1 + 2 or frame.y0 < (box.y0 + box.y1) / 2 < frame.y1
-    )
 
 
 @pytest.fixture

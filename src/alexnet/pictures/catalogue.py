@@ -26,6 +26,7 @@ CATALOGUE: dict[str, Picture] = {
     "filters": Picture("the first layer's filters, towers apart"),
     "maps": Picture("a stage's answers to an IMAGE", frozenset({"stage", "unit"}), 1, 1),
     "predictions": Picture("the five best answers to eight test images, or to IMAGEs", images=None),
+    "similar": Picture("the images of an --index most like IMAGEs, or like five test images", images=None),
     "curves": Picture("loss, error and rate over the epochs"),
     "confusion": Picture("which class was taken for which"),
     "classes": Picture("the error of each class"),

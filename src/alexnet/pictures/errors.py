@@ -73,7 +73,7 @@ def classes_figure(evaluation: dict[str, Any]) -> Figure:
         raise InputError("the evaluation has no table of classes: alexnet evaluate RUN writes one")
     total = len(rows)
     rows = sorted(rows, key=lambda row: (-row["error"], row["label"]))[:CLASSES]
-    drawing = figure(7, 1.0 + 0.27 * len(rows))
+    drawing = figure(8, 1.0 + 0.27 * len(rows))
     axes = drawing.subplots()
     overall = 100 * evaluation["top1_error"]
     widest = max(100 * rows[0]["error"], overall, 1)
@@ -83,14 +83,13 @@ def classes_figure(evaluation: dict[str, Any]) -> Figure:
         taken = row["most_confused_with"]
         said = f"{error:.1f} % of {row['images']:,}"
         said += f", most for {short(taken, 18)}" if taken is not None else ""
-        # Behind the longest bar, where nothing is crossed.
-        axes.text(1.04 * widest, place, said, va="center", fontsize=9, color=INK)
+        # Beside the bars, where nothing is crossed.
+        axes.text(1.01, place, said, transform=axes.get_yaxis_transform(), va="center", fontsize=9, color=INK)
     axes.axvline(overall, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
     axes.set_yticks(range(len(rows)), [short(row["label"], 28) for row in rows])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlim(0, 1.9 * widest)
-    axes.set_xticks([tick for tick in axes.get_xticks() if tick <= min(100, 1.05 * widest)])
+    axes.set_xlim(0, 1.03 * widest)
     of_all = f", the {len(rows)} largest of {total}" if total > len(rows) else ""
     axes.set_title(f"Error of each class{of_all}; dashed: of all images, {overall:.1f} %")
     axes.set_xlabel("error in percent")
