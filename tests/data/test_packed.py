@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import mmap
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alexnet.data import Batches, Cut, open_packed, open_source, pack, split
 from alexnet.data.packed import fingerprint_of
@@ -65,6 +68,22 @@ def test_grey_images_keep_their_one_channel(array_source, tmp_path):
     assert packed.channels == 1
     cut = Cut(np.array([1, 2]), np.array([3, 0]), 5)
     assert packed.read(np.array([3, 4]), cut=cut).shape == (2, 5, 5, 1)
+
+
+def test_the_system_is_asked_for_all_bytes_of_the_images(packed, monkeypatch):
+    monkeypatch.setattr(mmap, "PAGESIZE", 512)  # of which these small images have several
+    asked = []
+    monkeypatch.setattr(packed, "_map", SimpleNamespace(madvise=lambda what, start, size: asked.append((start, size))))
+    images = packed.read(ROWS)
+    file = (packed.path / "images.npy").read_bytes()
+    assert len(asked) == len(ROWS)
+    for (start, size), image in zip(asked, images):
+        assert start % 512 == 0
+        data = file[start : start + size]
+        if packed.layout == "raw":
+            assert data.endswith(image.tobytes())
+        else:
+            assert np.array_equal(np.asarray(Image.open(BytesIO(data[data.rindex(b"\xff\xd8\xff") :]))), image)
 
 
 @pytest.mark.parametrize("alike", [0, 9, 32], ids=["all differ", "first bytes equal", "all equal"])

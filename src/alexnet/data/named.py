@@ -46,7 +46,7 @@ def digits(root: Path) -> Source:
 
     grey, labels = load_digits(return_X_y=True)  # 0..16 [n, 64]
     images = np.floor(grey.reshape(-1, 8, 8) * (255 / 16) + 0.5).astype(np.uint8)
-    return _of_arrays("digits", [str(digit) for digit in range(10)], [(0, images, labels)], characters=True)
+    return _of_arrays("digits", [str(digit) for digit in range(10)], [(0, images, np.asarray(labels))], characters=True)
 
 
 def mnist(root: Path) -> Source:

@@ -13,12 +13,13 @@ A pack is a folder that `np.load(..., mmap_mode="r")` reads without this package
 
 import hashlib
 import json
+import mmap
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -89,7 +90,9 @@ class Packed:
         self.labels = self._array("labels")
         self.given = self._array("given")
         self.digests = self._array("digests")
-        self._images = np.asarray(self._array("images", mapped=True))  # slices of a plain array are made faster
+        mapped = cast(np.memmap, self._array("images", mapped=True))
+        self._map, self._header = cast(mmap.mmap, mapped.base), mapped.offset
+        self._images = np.asarray(mapped)  # slices of a plain array are made faster
         self._offsets = None
         if not (self.layout == "raw" and self.shape):
             self._offsets = self._array("offsets")
@@ -122,8 +125,10 @@ class Packed:
         jobs = [range(start, min(start + TOGETHER, len(rows))) for start in range(0, len(rows), TOGETHER)]
         work = pool.map if pool and len(jobs) > 1 else map
         if shape is None:
+            self._fetch(rows)
             return list(work(lambda row: np.array(self._one(row)), rows))
         batch = np.empty((len(rows), *shape), np.uint8) if out is None else out
+        self._fetch(rows)
 
         def copy(places: range) -> None:
             # One image after another: a fancy index over a memory map takes several times as long.
@@ -156,6 +161,25 @@ class Packed:
             for name, facts in self.manifest["files"].items()
             if sha256_of(self.path / name) != facts["sha256"]
         ]
+
+    def _fetch(self, rows: np.ndarray) -> None:
+        """Ask the system for the bytes of all these images at once, which a disk delivers sooner than one by one.
+
+        Measured on a virtual disk with raw images of 256 x 256: twice the images a second where nothing of the file is
+        in memory, a twentieth fewer where all of it is.
+        """
+        if not hasattr(mmap, "MADV_WILLNEED"):  # Windows
+            return
+        if self._offsets is None:
+            each = self._images[0].nbytes
+            starts, ends = rows * each, (rows + 1) * each
+        else:
+            starts, ends = self._offsets[rows], self._offsets[rows + 1]
+        if (ends - starts).max(initial=0) < mmap.PAGESIZE:  # many of them lie on one page
+            return
+        for start, end in zip((starts + self._header).tolist(), (ends + self._header).tolist()):
+            page = start // mmap.PAGESIZE * mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_WILLNEED, page, end - page)
 
     def _one(self, row: int) -> np.ndarray:
         """Image `row`, uint8 [h, w, c]; where it lies raw, a view of the memory map."""
