@@ -1,5 +1,9 @@
 """Response normalisation against a slow float64 loop, torch's module and numeric gradients."""
 
+import copy
+import io
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,33 +12,16 @@ from hypothesis import strategies as st
 from torch import nn
 
 from alexnet.errors import InputError
-from alexnet.models import lrn_eager
-from alexnet.models.lrn import LRN, SpatialNorm, local_response_norm
-
-
-def by_loop(x: np.ndarray, n=5, k=2.0, alpha=1e-4, beta=0.75, alpha_is="sum", towers=1) -> np.ndarray:
-    """The formula, map by map, in float64."""
-    x = x.astype(np.float64)
-    count = x.shape[1]
-    each = alpha if alpha_is == "sum" else alpha / n
-    width = count // towers
-    y = np.empty_like(x)
-    for i in range(count):
-        first, last = i // width * width, i // width * width + width - 1
-        total = np.zeros_like(x[:, 0])
-        for j in range(i - n // 2, i - n // 2 + n):
-            if first <= j <= last:
-                total += x[:, j] ** 2
-        y[:, i] = x[:, i] / (k + each * total) ** beta
-    return y
-
-
-def answers(*shape: int, seed: int = 0, size: float = 60.0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) * size
-
-
-def furthest(ours: torch.Tensor, expected: np.ndarray) -> float:
-    return float(np.abs(ours.double().numpy() - expected).max() / np.abs(expected).max())
+from alexnet.models import lrn_choice, lrn_eager
+from alexnet.models.lrn import (
+    LRN,
+    SpatialNorm,
+    local_response_norm,
+    response_norm_for,
+    set_response_norm,
+    works,
+)
+from normalising import answers, by_loop, errors, furthest
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 15])
@@ -70,6 +57,15 @@ def test_it_equals_the_loop_whatever_the_shape(
         y = local_response_norm(x, n, 2.0, 1e-3, beta, alpha_is, towers)
     np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12, atol=0)
     assert y.stride() == x.stride()
+
+
+@pytest.mark.parametrize("maps", [1, 3, 7, 97])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("n", "beta"), [(4, 0.75), (5, 0.6)])
+def test_both_passes_equal_the_loop_for_odd_numbers_of_maps(maps, memory_format, n, beta):
+    x, g = answers(3, maps, 4, 3), answers(3, maps, 4, 3, seed=1)
+    x = x.contiguous(memory_format=memory_format)
+    assert max(errors(x, g, n=n, beta=beta, alpha=1e-3)) < 1e-6
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -184,6 +180,73 @@ def test_only_the_input_is_kept_for_the_backward_pass():
 def test_maps_that_do_not_divide_into_towers_are_an_error():
     with pytest.raises(InputError, match="7 maps do not divide into 2 towers"):
         local_response_norm(answers(1, 7, 2, 2), towers=2)
+
+
+@pytest.mark.parametrize("shape", [(0, 6, 3, 3), (2, 6, 0, 3)])
+@pytest.mark.parametrize("implementation", ["eager", "compiled"])
+def test_nothing_in_gives_nothing_out(shape, implementation):
+    x = torch.zeros(shape, requires_grad=True)
+    y = local_response_norm(x, towers=2, implementation=implementation)
+    y.sum().backward()
+    assert x.grad is not None
+    assert y.shape == x.grad.shape == x.shape
+
+
+def test_a_net_is_the_same_whatever_computes_its_normalisation():
+    net = nn.Sequential(
+        nn.Conv2d(3, 6, 3), LRN(5, 2.0, 1e-4, 0.75, "sum", 2), nn.Sequential(LRN(3, 1.0, 1e-4, 1, "mean"))
+    )
+    before, weights = repr(net), list(net.state_dict())
+    assert {stage.implementation for stage in net.modules() if isinstance(stage, LRN)} == {"eager"}
+    set_response_norm(net, "compiled")
+    file = io.BytesIO()
+    torch.save(net, file)
+    file.seek(0)
+    for other in (net, copy.deepcopy(net), torch.load(file, weights_only=False)):
+        assert (repr(other), list(other.state_dict())) == (before, weights)
+        assert {stage.implementation for stage in other.modules() if isinstance(stage, LRN)} == {"compiled"}
+    with pytest.raises(InputError, match="no response normalisation 'fast': take eager, compiled, triton"):
+        set_response_norm(net, "fast")
+
+
+@pytest.fixture
+def nothing_given_up(monkeypatch):
+    monkeypatch.setattr(lrn_choice, "_given_up", set())
+    monkeypatch.setattr(lrn_choice, "_refusals", set())
+
+
+def test_a_short_run_is_not_compiled_and_a_long_one_is(nothing_given_up, monkeypatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setenv("CXX", "true")  # a program that is there
+    assert response_norm_for(cpu, 60) == ("eager", "compiling pays in runs of 5 minutes and more")
+    assert response_norm_for(cpu, 3600)[0] == response_norm_for(cpu, math.inf)[0] == "compiled"
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert response_norm_for(cpu, 3600) == ("eager", "no C++ compiler works here")
+    assert not works("compiled", cpu)
+    assert works("eager", cpu)
+
+
+def test_a_gpu_gets_its_kernel_where_triton_serves_it(nothing_given_up, monkeypatch):
+    gpu = torch.device("cuda", 0)
+    monkeypatch.setattr(lrn_choice, "find_spec", lambda name: name)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    assert response_norm_for(gpu, 1) == ("triton", "one GPU kernel a pass")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (6, 1))
+    assert response_norm_for(gpu, 1)[0] == "eager"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(lrn_choice, "find_spec", lambda name: None)
+    assert response_norm_for(gpu, math.inf)[0] == "eager"
+    assert not works("triton", gpu)
+    assert response_norm_for(torch.device("mps"), math.inf)[0] == "eager"
+
+
+def test_without_a_gpu_the_kernel_s_work_is_done_after_one_note(nothing_given_up, monkeypatch, capsys):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    x, g = answers(2, 6, 3, 3), answers(2, 6, 3, 3, seed=1)
+    for _ in range(2):
+        assert max(errors(x, g, "triton", towers=2)) < 1e-6
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["response normalisation: 'eager' does the work of 'triton' (Triton does not work on cpu here)"]
 
 
 def test_the_stage_passes_its_constants_on():

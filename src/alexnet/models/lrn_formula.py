@@ -39,24 +39,6 @@ class Constants(NamedTuple):
         return self.n - 1 - self.n // 2
 
 
-def normalised(a: Tensor, constants: Constants) -> Tensor:
-    """b = a * d^-beta for a of shape [rows maps ...], the maps of one tower along axis 1."""
-    wide = widened(a)
-    return (wide * to_minus_beta(_bracket(wide, constants), constants.beta)).to(a.dtype)
-
-
-def gradient(a: Tensor, g: Tensor, constants: Constants) -> Tensor:
-    """The gradient of a, for the gradient g of b, both [rows maps ...]."""
-    wide = widened(a)
-    d = _bracket(wide, constants)
-    r = widened(g) * to_minus_beta(d, constants.beta)
-    # Map j lies in the windows of the maps j - after to j + before: the same sum, turned round. The root is
-    # there already when beta is 0.75, and two products cost less than a division.
-    root = d.rsqrt()
-    effects = window_sum(r * wide * root * root, constants.after, constants.before)
-    return (r - 2 * constants.each * constants.beta * wide * effects).to(a.dtype)
-
-
 def forward(x: Tensor, constants: Constants) -> Tensor:
     """Normalise [n c h w]."""
     return _merged(normalised(_parted(x, constants), constants))
@@ -64,17 +46,43 @@ def forward(x: Tensor, constants: Constants) -> Tensor:
 
 def backward(x: Tensor, g: Tensor, constants: Constants) -> Tensor:
     """The gradient of x, [n c h w], for the gradient g of the result."""
-    return _merged(gradient(_parted(x, constants), _parted(g, constants), constants))
+    a, g = _parted(x, constants), widened(_parted(g, constants))
+    wide = widened(a)
+    d = bracket(padded(wide * wide, constants.before, constants.after), constants)
+    effects = padded(effect(wide, g, d, constants), constants.after, constants.before)
+    return _merged(gradient(wide, g, d, effects, constants).to(x.dtype))
 
 
-def window_sum(terms: Tensor, before: int, after: int) -> Tensor:
-    """Sum over the maps (axis 1) from i - before to i + after, as far as they exist; the shape stays."""
-    maps = terms.shape[1]
-    padded = functional.pad(terms, (0, 0) * (terms.dim() - 2) + (before, after))
-    total = padded[:, :maps]
-    for shift in range(1, before + after + 1):
-        total = total + padded[:, shift : shift + maps]
-    return total
+def normalised(a: Tensor, constants: Constants) -> Tensor:
+    """b = a * d^-beta for a of shape [rows maps ...], the maps of one tower along axis 1."""
+    wide = widened(a)
+    d = bracket(padded(wide * wide, constants.before, constants.after), constants)
+    return (wide * to_minus_beta(d, constants.beta)).to(a.dtype)
+
+
+def padded(terms: Tensor, before: int, after: int) -> Tensor:
+    """Put so many maps of zeros before and behind: [rows maps ...] -> [rows before+maps+after ...]."""
+    return functional.pad(terms, (0, 0) * (terms.dim() - 2) + (before, after))
+
+
+def bracket(squares: Tensor, constants: Constants) -> Tensor:
+    """The formula's d [rows maps ...], of padded squares [rows maps+n-1 ...]."""
+    return constants.k + constants.each * _window_sum(squares, constants.n)
+
+
+def effect(a: Tensor, g: Tensor, d: Tensor, constants: Constants) -> Tensor:
+    """r * a / d. The root is there already when beta is 0.75, and two products cost less than a division."""
+    root = d.rsqrt()
+    return g * to_minus_beta(d, constants.beta) * a * (root * root)
+
+
+def gradient(a: Tensor, g: Tensor, d: Tensor, effects: Tensor, constants: Constants) -> Tensor:
+    """The gradient of a, for the gradient g of b, all [rows maps ...] but the effects, which are padded.
+
+    Map j lies in the windows of the maps j - after to j + before: the same sum, turned round.
+    """
+    around = _window_sum(effects, constants.n)
+    return g * to_minus_beta(d, constants.beta) - 2 * constants.each * constants.beta * a * around
 
 
 def to_minus_beta(d: Tensor, beta: float) -> Tensor:
@@ -90,8 +98,12 @@ def widened(a: Tensor) -> Tensor:
     return a if a.dtype == torch.float64 else a.float()
 
 
-def _bracket(a: Tensor, constants: Constants) -> Tensor:
-    return constants.k + constants.each * window_sum(a * a, constants.before, constants.after)
+def _window_sum(terms: Tensor, n: int) -> Tensor:
+    maps = terms.shape[1] - n + 1
+    total = terms[:, :maps]
+    for shift in range(1, n):
+        total = total + terms[:, shift : shift + maps]
+    return total
 
 
 def _parted(x: Tensor, constants: Constants) -> Tensor:
