@@ -1,5 +1,6 @@
 """The rows of gpu.py: each takes the plan and what was found before, and gives what goes into the file."""
 
+import gc
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -202,26 +203,42 @@ def ten_crop(plan: Any, found: dict[str, Any]) -> dict[str, Any]:
 
 def families(plan: Any, found: dict[str, Any]) -> dict[str, Any]:
     """Training and answering rate of one net after the other, at its published size and classes, in bfloat16."""
-    table = {}
-    for name in plan.families:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            net = build(name).to(plan.device)
-        images = torch.rand(plan.batch, 3, net.size, net.size, device=plan.device) * 255
-        labels = torch.randint(net.classes, (plan.batch,), device=plan.device)
-        answer = for_inference(deepcopy(net).eval(), plan.device, 1_000_000, "bfloat16")
-        answering = timed(torch.inference_mode()(partial(answer, images)), plan)
-        take, chosen = stepping(plan, net, images, labels, None)
-        training = timed(take, plan)
-        table[name] = {
-            "size": net.size,
-            "parameters": net.parameter_count,
-            "training_images_per_second": plan.steps * plan.batch / training,
-            "answers_per_second": plan.steps * plan.batch / answering,
-            "chosen": chosen,
-            "work": work_of(net, plan.batch),
-        }
-    return table
+    return {name: with_memory(partial(family, plan, name), plan.batch) for name in plan.families}
+
+
+def family(plan: Any, name: str, batch: int) -> dict[str, Any]:
+    """The rates of one net in batches of so many images."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = build(name).to(plan.device)
+    images = torch.rand(batch, 3, net.size, net.size, device=plan.device) * 255
+    labels = torch.randint(net.classes, (batch,), device=plan.device)
+    answer = for_inference(deepcopy(net).eval(), plan.device, 1_000_000, "bfloat16")
+    answering = timed(torch.inference_mode()(partial(answer, images)), plan)
+    take, chosen = stepping(plan, net, images, labels, None)
+    training = timed(take, plan)
+    return {
+        "size": net.size,
+        "batch": batch,
+        "parameters": net.parameter_count,
+        "training_images_per_second": plan.steps * batch / training,
+        "answers_per_second": plan.steps * batch / answering,
+        "chosen": chosen,
+        "work": work_of(net, batch),
+    }
+
+
+def with_memory(measure: Callable[[int], dict[str, Any]], batch: int) -> dict[str, Any]:
+    """What `measure` gives for a batch, or for a half, a quarter ... of it where the card's memory is too small."""
+    while True:
+        gc.collect()  # what the last net held
+        torch.cuda.empty_cache()
+        try:
+            return measure(batch)
+        except torch.OutOfMemoryError:
+            if batch < 2:
+                raise
+        batch //= 2
 
 
 def recipe_for(plan: Any, precision: str = "bfloat16") -> Recipe:

@@ -115,6 +115,19 @@ def test_a_kernel_that_is_wrong_is_no_measurement(little, monkeypatch):
         rows.correct(plan, {})
 
 
+def test_a_net_too_large_for_the_card_is_measured_in_smaller_batches(little):
+    tried = []
+
+    def measure(batch):
+        tried.append(batch)
+        if batch > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return {"batch": batch}
+
+    assert sys.modules["gpu_rows"].with_memory(measure, 16) == {"batch": 4}
+    assert tried == [16, 8, 4]
+
+
 def test_without_a_graphics_card_the_file_says_that_nothing_was_measured(scripts, tmp_path, monkeypatch, capsys):
     gpu = scripts("gpu")
     monkeypatch.setattr(sys, "argv", ["gpu.py"])
