@@ -100,3 +100,39 @@ def test_batch_normalisation_of_one_number_a_map_is_refused_in_one_line():
     assert layer(image.expand(2, -1, -1, -1)).shape == (2, 2, 1, 1)
     assert layer(torch.rand(1, 3, 4, 3)).shape == (1, 2, 2, 1)
     assert layer.eval()(image).shape == (1, 2, 1, 1)
+
+
+@pytest.mark.parametrize("side", [15, 31])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_maps_that_are_turned_for_their_pooling_give_torchs_numbers_to_the_bit(side, kind):
+    # Rounded to halves and cut at 0: most windows have several greatest answers, of which one gets the gradient.
+    torch.manual_seed(side)
+    x = (torch.randn(4, 6, side, side) * 2).round().div(2).relu().to(kind).requires_grad_()
+    for pool in (MaxPool(3, 2), MaxPool(3, 2, "up"), MaxPool(2, 2, padding=1)):
+        y = pool(x)
+        ceil = pool.rounding == "up"
+        expected = functional.max_pool2d(x, pool.kernel, pool.stride, pool.padding, ceil_mode=ceil)
+        g = torch.randn_like(expected)
+        ours, theirs = (torch.autograd.grad(out, x, g)[0] for out in (y, expected))
+        assert torch.equal(y, expected)
+        assert torch.equal(ours, theirs)
+        assert y.is_contiguous()
+        with torch.no_grad():
+            assert torch.equal(pool(x), expected)
+            last = x.contiguous(memory_format=torch.channels_last)
+            assert pool(last).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_maps_are_turned_where_that_pays():
+    asked = []
+    pool, plain = MaxPool(), functional.max_pool2d
+
+    def see(x, *arguments, **named):
+        asked.append(x.is_contiguous(memory_format=torch.channels_last))
+        return plain(x, *arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(functional, "max_pool2d", see)
+        for side, learns in ((15, True), (31, True), (31, False)):
+            pool(torch.randn(2, 3, side, side).requires_grad_(learns))
+    assert asked == [True, False, True]

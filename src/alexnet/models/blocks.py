@@ -2,12 +2,14 @@
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from alexnet.errors import InputError
 
 Rounding = Literal["down", "up"]
+SMALL_MAPS = 16  # rows up to which turning maps for their pooling pays in training, too
 
 
 def output_size(
@@ -157,8 +159,12 @@ class MaxPool(nn.Module):
         self.rounding: Rounding = rounding
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pool [n c h w]."""
-        return functional.max_pool2d(x, self.kernel, self.stride, self.padding, ceil_mode=self.rounding == "up")
+        """Pool [n c h w]; the order in memory stays."""
+        turned = _is_slow_to_pool(x)
+        if turned:
+            x = x.contiguous(memory_format=torch.channels_last)
+        y = functional.max_pool2d(x, self.kernel, self.stride, self.padding, ceil_mode=self.rounding == "up")
+        return y.contiguous() if turned else y
 
     def output_side(self, side: int, layer: str = "layer") -> int:
         """Side of the output for a side of the input, in pixels."""
@@ -170,6 +176,18 @@ class MaxPool(nn.Module):
         """Say the window."""
         padding = f", padding={self.padding}" if self.padding else ""
         return f"kernel={self.kernel}, stride={self.stride}, rounding={self.rounding}{padding}"
+
+
+def _is_slow_to_pool(x: Tensor) -> bool:
+    """Whether maps are better turned to channels-last and back for their pooling: the numbers are equal, to the bit.
+
+    A CPU pools channels-last several times faster; turning the maps takes part of that, and on the way back, with
+    large maps, all of it (docs/log.md).
+    """
+    if x.device.type != "cpu" or x.dim() != 4 or torch.compiler.is_compiling():
+        return False
+    pays = not x.requires_grad or x.shape[2] <= SMALL_MAPS
+    return pays and not x.is_contiguous(memory_format=torch.channels_last)
 
 
 class WindowAverage(nn.Module):

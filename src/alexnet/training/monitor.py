@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from alexnet.progress import is_terminal, note
@@ -48,10 +49,11 @@ class Monitor:
         if not self._pending:
             return
         pending, self._pending = self._pending, []
-        terms = [{name: float(value) for name, value in named.items()} for _, named, _, _, _ in pending]
+        rows = torch.stack([torch.stack([*named.values(), wrong]) for _, named, wrong, _, _ in pending]).tolist()
+        terms = [dict(zip(named, row)) for (_, named, _, _, _), row in zip(pending, rows)]  # brought in one piece
         self.say(pending[-1][0], self.watchdog.after_steps(pending[-1][0], terms))
-        for named, (step, _, wrong, n, rate) in zip(terms, pending):
-            for name, value in [*named.items(), ("wrong", float(wrong)), ("images", n), ("steps", 1)]:
+        for named, row, (step, _, _, n, rate) in zip(terms, rows, pending):
+            for name, value in [*named.items(), ("wrong", row[-1]), ("images", n), ("steps", 1)]:
                 self.window[name] = self.window.get(name, 0.0) + value
             if step % LOOK_EVERY == 0:
                 self._line(step, rate, seconds)

@@ -136,6 +136,7 @@ class GraphStep:
         self.step = step
         self.failed = False
         self.replay: Callable[[], None] | None = None
+        self.losses: Losses = {}, torch.empty(0)
         hold_rates(step.optimiser)
 
     def __call__(self, images: Tensor, labels: Tensor, at: int) -> Losses:
@@ -173,8 +174,7 @@ class GraphStep:
     def captured(self, images: Tensor, labels: Tensor) -> Callable[[], None]:
         """The whole step on tensors that stay in place, as one call; nothing is computed yet."""
         step = self.step
-        self.images = torch.empty_like(images, memory_format=step.order)
-        self.labels = torch.empty_like(labels)
+        self.images, self.labels = torch.empty_like(images, memory_format=step.order), torch.empty_like(labels)
 
         def work() -> None:
             self.losses = step.forward_backward(self.images, self.labels, step.take_rows)
