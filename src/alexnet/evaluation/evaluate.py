@@ -209,7 +209,7 @@ def mistakes(p: np.ndarray, labels: np.ndarray, rows: np.ndarray, packed: Packed
     return [
         {
             "row": int(rows[i]),
-            "path": packed.paths[rows[i]],
+            "path": packed.paths[int(rows[i])],
             "label": card.classes[labels[i]],
             "predicted": card.classes[answers[i]],
             "probability": float(p[i, answers[i]]),

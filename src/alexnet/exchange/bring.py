@@ -14,12 +14,14 @@ from alexnet.data.for_recipe import side_for
 from alexnet.devices import environment
 from alexnet.errors import InputError
 from alexnet.exchange.agreement import Agreement, agreement
+from alexnet.exchange.export_onnx import OnnxProgram
 from alexnet.exchange.foreign import Foreign, from_onnx, from_state_dict, published
+from alexnet.exchange.own_file import read_own
 from alexnet.exchange.preprocessing import chosen_preprocessing
 from alexnet.files import write_json, write_text
 from alexnet.models import ALIASES, Classifier, build, names
-from alexnet.recipe import Net
-from alexnet.recipes import as_fields, as_yaml, load_recipe
+from alexnet.recipe import Net, Recipe
+from alexnet.recipes import as_fields, as_yaml, load_recipe, recipe_from
 from alexnet.training.run import now
 from alexnet.version import __version__
 
@@ -67,6 +69,10 @@ def bring(
         found = published(what.removeprefix("torchvision:"), name, size)
     elif not Path(what).is_file():
         raise InputError(f"{what} does not exist: give an .onnx file, a state dict, or torchvision:NAME")
+    elif Path(what).suffix == ".onnx" and (own := read_own(Path(what))) is not None:
+        if any(given) or name or classes or size:
+            raise InputError(f"{what} was written by alexnet export and says all itself: leave the options out")
+        return _brought_back(folder, Path(what), *own, command)
     elif Path(what).suffix == ".onnx":
         found = from_onnx(Path(what), chosen_preprocessing(*given), name, size)
     else:
@@ -85,7 +91,9 @@ def bring(
         "agreement": asdict(agreed),
         "notes": found.notes,
     }
-    _write(folder, net, labels, trained_on, found.margin, about)
+    recipe = _recipe(net, found.margin)
+    side = side_for(net.size, recipe)
+    _write(folder, net, Card(net.name, labels, net.size, side, recipe=as_fields(recipe), source=trained_on), about)
     return _said(folder, net, agreed) | {key: about[key] for key in ("from", "sha256", "preprocessing", "notes")}
 
 
@@ -134,30 +142,48 @@ def with_weights(found: Foreign) -> Classifier:
     return net.eval()
 
 
-def _write(
-    folder: Path, net: Classifier, labels: list[str], trained_on: str, margin: float | None, about: dict[str, Any]
-) -> None:
+def _brought_back(folder: Path, file: Path, net: Classifier, card: Card, command: str) -> dict[str, Any]:
+    """A run of a file that `alexnet export` wrote."""
+    program = OnnxProgram(file)
+    agreed = agreement(net, lambda images: program(images)[0], net.size)
+    about = {
+        "command": command,
+        "version": __version__,
+        "model": net.name,
+        "from": str(file),
+        "sha256": _sha256(file),
+        "preprocessing": "the run's own",
+        "compared_with": program.name,
+        "agreement": asdict(agreed),
+        "notes": [],
+    }
+    _write(folder, net, card, about)
+    return _said(folder, net, agreed) | {key: about[key] for key in ("from", "sha256", "preprocessing", "notes")}
+
+
+def _recipe(net: Classifier, margin: float | None) -> Recipe:
     base = load_recipe("practical")
-    recipe = replace(
+    return replace(
         base,
         model=net.name,
         size=net.size,
         net=Net(mean="channel", scale="one" if float(net.scale) == 1 else "deviation"),
         data=base.data if margin is None else replace(base.data, margin=margin),
     )
-    side = side_for(net.size, recipe)
-    card = Card(net.name, labels, net.size, side, recipe=as_fields(recipe), source=trained_on)
+
+
+def _write(folder: Path, net: Classifier, card: Card, about: dict[str, Any]) -> None:
     save_weights(folder / "best.safetensors", net.state_dict(), card)
-    write_text(folder / "recipe.yaml", as_yaml(recipe))
+    write_text(folder / "recipe.yaml", as_yaml(recipe_from(card.recipe)))
     write_json(
         folder / "run.json",
         about
         | {
-            "source": trained_on,
+            "source": card.source,
             "spec": "",
-            "classes": labels,
+            "classes": card.classes,
             "size": net.size,
-            "side": side,
+            "side": card.side,
             "parameters": net.parameter_count,
             "environment": environment(torch.device("cpu")),
             "machine": platform.platform(),

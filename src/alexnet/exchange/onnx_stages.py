@@ -123,10 +123,10 @@ def _table_conv(graph: Graph, stage: TableConv, x: Maps, name: str) -> Maps:
 
 def _sub_sampling(graph: Graph, stage: SubSampling, x: Maps, name: str) -> Maps:
     mean = graph.node("AveragePool", [x.name], f"{name}.mean", kernel_shape=[2, 2], strides=[2, 2])
-    # The paper's sum of four is four times the mean.
-    factor = graph.constant(f"{name}.four_coefficients", 4 * stage.coefficient.detach()[:, None, None])
-    product = graph.node("Mul", [mean, factor], f"{name}.product")
-    bias = graph.constant(f"{name}.bias_of_maps", stage.bias.detach()[:, None, None])
+    four = graph.node("Mul", [mean, graph.constant(f"{name}.four", 4.0)], f"{name}.four_pixels")
+    factor = graph.constant(f"{name}.coefficient", stage.coefficient[:, None, None])
+    product = graph.node("Mul", [four, factor], f"{name}.product")
+    bias = graph.constant(f"{name}.bias", stage.bias[:, None, None])
     return _squashed(graph, Maps(graph.node("Add", [product, bias], f"{name}.sum"), x.maps, x.side // 2), name)
 
 
