@@ -14,6 +14,8 @@ from alexnet.version import __version__
 
 __all__ = [
     "Answer",
+    "Hit",
+    "Index",
     "InputError",
     "JobFailed",
     "Prediction",
@@ -24,9 +26,11 @@ __all__ = [
     "embed",
     "ensemble",
     "evaluate",
+    "index",
     "load",
     "load_recipe",
     "names",
+    "open_index",
     "probe",
     "report",
     "resume",
@@ -37,6 +41,8 @@ __all__ = [
 if TYPE_CHECKING:
     from alexnet.api import (
         Answer,
+        Hit,
+        Index,
         InputError,
         JobFailed,
         Prediction,
@@ -46,9 +52,11 @@ if TYPE_CHECKING:
         embed,
         ensemble,
         evaluate,
+        index,
         load,
         load_recipe,
         names,
+        open_index,
         probe,
         report,
         resume,

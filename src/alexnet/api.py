@@ -1,10 +1,12 @@
 """The package from Python: train, evaluate, report, and what `import alexnet` re-exports."""
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from alexnet.checkpoint import read_run
@@ -14,14 +16,20 @@ from alexnet.evaluation import ensemble as averaging
 from alexnet.evaluation import evaluate as evaluation
 from alexnet.evaluation import probe as probing
 from alexnet.evaluation.predict import Answer, Prediction, Predictor, load
+from alexnet.images import ImageProblem, read_image
 from alexnet.models import build, names
 from alexnet.pictures.report import write_report
 from alexnet.pictures.show import show as draw_picture
+from alexnet.pictures.similar import BESIDE, similar_figure
 from alexnet.pictures.style import refuse_other_suffixes, save
+from alexnet.pictures.subject import open_subject
 from alexnet.progress import note
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields, load_recipe, recipe_from
 from alexnet.retrieval import embed as embedding
+from alexnet.retrieval.build import create
+from alexnet.retrieval.index import Hit, Index
+from alexnet.retrieval.settings import Metric
 from alexnet.retrieval.vectors import Vectors
 from alexnet.training import start as starting
 from alexnet.training.loop import STOPPED, fit
@@ -30,6 +38,8 @@ from alexnet.training.summary import finish
 
 __all__ = [
     "Answer",
+    "Hit",
+    "Index",
     "InputError",
     "JobFailed",
     "Prediction",
@@ -39,9 +49,11 @@ __all__ = [
     "embed",
     "ensemble",
     "evaluate",
+    "index",
     "load",
     "load_recipe",
     "names",
+    "open_index",
     "probe",
     "report",
     "resume",
@@ -240,11 +252,105 @@ def embed(
     return embedding.embed(run, images, out, stage, split, float16, normalise, batch, _place(root), device)
 
 
+def index(
+    vectors: str | Path,
+    out: str | Path,
+    codes: int | None = None,
+    method: str = "autoencoder",
+    metric: Metric = "l2",
+    store: str | None = None,
+    seed: int = 0,
+) -> Index:
+    """Make an index of a folder of vectors; give it, opened.
+
+    >>> found = alexnet.index("vectors", "photos-index", codes=128)  # doctest: +SKIP
+    >>> found.search("cat.jpg", top=3)[0].path                       # doctest: +SKIP
+    'photos/cats/1.jpg'
+
+    Args:
+        vectors: a folder that `embed` wrote; it stays where it is, and is needed.
+        out: the folder of the index, where nothing is yet.
+        codes: bits of a binary code, such as 128; None for features alone.
+        method: "autoencoder", "hyperplanes" or "itq", how codes are made.
+        metric: "l2" or "cosine", how features are compared.
+        store: http://HOST:PORT or http://HOST:PORT/NAME of a Milvus server that keeps the rows; by default the folder.
+        seed: of the codes.
+
+    Raises:
+        InputError: no vectors; `out` exists; a server that does not answer.
+    """
+    return create(vectors, out, codes, method, metric, store, seed)
+
+
+def open_index(path: str | Path, run: str | Path | None = None, device: str = "auto") -> Index:
+    """Open an index, in milliseconds; see `alexnet.retrieval.index.Index` for what can be asked and changed.
+
+    Args:
+        path: the folder that `index` wrote.
+        run: a run's folder or file of weights that gives the features of queries; by default the one that gave
+            those of the index.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        InputError: no index, or a file of it is missing, foreign or cut short.
+    """
+    return Index(path, run, device)
+
+
+def draw_similar(
+    run: str | Path, images: Sequence[str | Path], index: str | Path | None, device: str, out: str | Path
+) -> Figure:
+    """Draw queries and the indexed images most like each, as figure 4 (right) of AlexNet's paper; write it.
+
+    Args:
+        run: a run's folder or a file of weights.
+        images: files; by default five of the run's test images.
+        index: the folder of an index.
+        device: "auto", "cpu", "cuda" or "mps".
+        out: a .png or .svg file.
+
+    An indexed image of the very bytes of the query is left out.
+
+    Raises:
+        InputError: no index; an image that cannot be read.
+    """
+    refuse_other_suffixes(Path(out))
+    if index is None:
+        raise InputError(f"similar needs an index: alexnet show {run} similar --index INDEX; alexnet index makes one")
+    if images:
+        queries = [_query(image) for image in images]
+        digests = [hashlib.sha256(Path(image).read_bytes()).digest() for image in images]
+        titles = [Path(image).name for image in images]
+    else:
+        subject = open_subject(run, device)
+        rows, labels = subject.one_of_each_class(5)
+        queries = [np.asarray(image) for image in subject.packed.read(rows)]
+        queries = [np.repeat(image, 3, 2) if image.shape[2] == 1 else image for image in queries]
+        digests = [digest.tobytes() for digest in subject.packed.digests[rows]]
+        titles = [subject.classes[label] for label in labels]
+    found = []
+    with Index(index, run, device) as opened:
+        for pixels, digest in zip(queries, digests):
+            itself = opened.table.of_digest(digest)
+            hits = opened.search(pixels, BESIDE + len(itself))
+            found.append([hit for hit in hits if hit.id not in itself][:BESIDE])
+    drawing = similar_figure(queries, titles, found)
+    save(drawing, Path(out))
+    return drawing
+
+
 def _images(source: Any) -> str | Source | None:
     """A source as the rooms below take it."""
     if source is not None and not isinstance(source, str | Path | Source):
         return dataset_source(source)
     return str(source) if isinstance(source, Path) else source
+
+
+def _query(image: str | Path) -> np.ndarray:
+    try:
+        return read_image(image)
+    except ImageProblem as problem:
+        raise InputError(f"{image}: {problem.detail}: give an image that opens") from None
 
 
 def _place(root: str | Path | None) -> Path | None:
@@ -305,7 +411,7 @@ def show(
         what: the name of a picture, as `alexnet show --help` lists them.
         images: what it looks at: one or several, each a path, bytes, a PIL image or an array uint8 [h, w, 3].
         stage: name of a stage.
-        unit: number of one of its maps, from 0.
+        unit: number of one of its maps, from 1.
         label: name of a class.
         size: in pixels: of a score map the shorter side of the image; of occlusion the side of the square; of
             "architecture" the side of the input.

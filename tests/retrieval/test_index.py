@@ -155,7 +155,8 @@ def test_opening_takes_milliseconds_and_maps_the_vectors(vectors, tmp_path):
     create(folder, tmp_path / "index", codes=64, method="hyperplanes").close()
 
     def anonymous():
-        return int(next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("RssAnon")).split()[1]) * 1024
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(status.partition("RssAnon:")[2].split()[0])
 
     took, before = [], anonymous()
     for _ in range(7):

@@ -25,8 +25,10 @@ def show(arguments: list[str]) -> int:
     listed = "; ".join(f"{name}: {picture.text}" for name, picture in CATALOGUE.items())
     parser.add_argument("what", metavar="WHAT", help=listed)
     parser.add_argument("images", metavar="IMAGE", nargs="*", help="an image file")
-    parser.add_argument("--stage", help="a stage of the net, as alexnet summary names it (default: the last with maps)")
-    parser.add_argument("--unit", type=int, help="one map of the stage alone, counted from 0")
+    parser.add_argument(
+        "--stage", help="as alexnet summary names it (default: maps the first, others the last that serves)"
+    )
+    parser.add_argument("--unit", type=int, help="one map of the stage alone, counted from 1")
     parser.add_argument("--class", dest="label", help="name of a class (default: the likeliest of the whole image)")
     parser.add_argument(
         "--size",
@@ -34,16 +36,24 @@ def show(arguments: list[str]) -> int:
         help="pixels: the image's shorter side (score_map, default: twice the net's), the square's (occlusion), "
         "the input's (architecture)",
     )
+    parser.add_argument("--index", type=Path, help="the folder that alexnet index wrote (similar)")
     parser.add_argument("--out", type=Path, help="a .png or .svg file (default: here, named after WHAT and the image)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     asked = parser.parse_intermixed_args(arguments)
     if asked.what not in CATALOGUE:
         near = did_you_mean([asked.what], list(CATALOGUE))
         raise InputError(f"show does not know {asked.what!r}{near}: it draws {', '.join(CATALOGUE)}")
+    from alexnet.api import draw_similar
     from alexnet.api import show as draw
 
     stem = Path(asked.images[0]).stem if asked.images else Path(asked.run).resolve().name
     out = asked.out or Path(f"{stem}-{asked.what}.png")
+    if asked.what == "similar":
+        draw_similar(asked.run, asked.images, asked.index, asked.device, out)
+        print(out)
+        return 0
+    if asked.index is not None:
+        raise InputError(f"--index means nothing to {asked.what}: leave it out")
     draw(
         asked.run,
         asked.what,

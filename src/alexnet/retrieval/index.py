@@ -8,9 +8,9 @@ The folder:
     features/, codes/     the rows (`faiss_engine.py`); not there when they lie on a server
     lock                  held by the one process that changes the index
 
-An addition counts when the table has it. Ids are reserved first, rows go to the engines, and the table takes the
-images in one step at the end: whatever a killed process left in the engines has ids that the table does not
-know, is never shown, and is taken out by the next change.
+The table decides what the index holds. To add, ids are written down as strays, rows go to the engines, and the table
+takes the images in, in one step; to delete, the table makes them strays in one step, and the engines follow. Strays
+are never shown. Those of a killed process are taken out of the engines by the next change.
 """
 
 import os
@@ -27,7 +27,6 @@ import numpy as np
 from alexnet.data.lock import only_process
 from alexnet.errors import InputError
 from alexnet.files import write_json
-from alexnet.progress import note
 from alexnet.retrieval.codes import Codes, load_codes
 from alexnet.retrieval.engines import Engine, Kind, nothing_found
 from alexnet.retrieval.faiss_engine import FaissEngine
@@ -188,9 +187,9 @@ class Index:
         """Take images out, for good; give how many of the ids were there. No id is ever given twice."""
         gone = np.unique(np.fromiter(ids, np.int64))
         with self._changing():
-            for engine in self._engines.values():
-                engine.delete(gone)
-            return self.table.delete(gone.tolist())
+            count = self.table.delete(gone.tolist())
+            self._take_out_strays()
+            return count
 
     def compact(self) -> None:
         """Free the room that deleted images take, and join what many small additions left. Ids stay.
@@ -318,7 +317,7 @@ class Index:
         return self.about["metric"] == "cosine" and self.about["features"]["normalised"] != "l2"
 
     def _strays(self) -> int:
-        """Rows at most that an engine has and the table does not know: an addition under way, or one cut short."""
+        """How many rows an engine has at most that the table does not know: of a change under way, or cut short."""
         return max([0, *(engine.count() - len(self) for engine in self._engines.values())])
 
     def _refresh(self) -> None:
@@ -331,6 +330,14 @@ class Index:
                 self.about, self._seen = about, seen
                 _close(old)
 
+    def _take_out_strays(self) -> None:
+        """Bring the engines to what the table says."""
+        strays = np.array(self.table.strays(), np.int64)
+        if len(strays):
+            for engine in self._engines.values():
+                engine.delete(strays)
+            self.table.settle()
+
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Be the one process that changes the index, after taking out what a killed one left."""
@@ -338,12 +345,7 @@ class Index:
             raise InputError(f"{self.path} may only be read by this user: change it as its owner, or copy it")
         with only_process(self.path, wait=True):
             self._refresh()
-            left = self.table.pending()
-            if left:
-                note(f"{self.path}: an addition of {len(left):,} images was cut short; it is taken out again")
-                for engine in self._engines.values():
-                    engine.delete(np.arange(left.start, left.stop, dtype=np.int64))
-                self.table.settle()
+            self._take_out_strays()
             yield
 
 

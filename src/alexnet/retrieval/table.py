@@ -17,8 +17,9 @@ VERSION = 1
 SCHEMA = """
 CREATE TABLE images (id INTEGER PRIMARY KEY, path TEXT NOT NULL, label TEXT, digest BLOB, thumbnail BLOB);
 CREATE INDEX images_by_digest ON images (digest);
-CREATE TABLE state (next INTEGER NOT NULL, pending INTEGER);
-INSERT INTO state VALUES (0, NULL);
+CREATE TABLE strays (id INTEGER PRIMARY KEY);
+CREATE TABLE state (next INTEGER NOT NULL);
+INSERT INTO state VALUES (0);
 """
 
 
@@ -95,34 +96,40 @@ class Table:
         """The ids of the images with this path."""
         return [id for (id,) in self._all("SELECT id FROM images WHERE path = ?", (path,))]
 
+    def of_digest(self, digest: bytes) -> list[int]:
+        """The ids of the images of these bytes."""
+        return [id for (id,) in self._all("SELECT id FROM images WHERE digest = ?", (digest,))]
+
     def has(self, entry: Entry) -> bool:
         """Whether an image of the same path and bytes is there."""
         found = self._all("SELECT 1 FROM images WHERE digest = ? AND path = ? LIMIT 1", (entry.digest, entry.path))
         return bool(found)
 
     def reserve(self, count: int) -> range:
-        """New ids, never given before and never to be given again, written down as not yet added."""
+        """New ids, never given before and never to be given again; they are strays until `settle` takes them in."""
         (first,) = self._one("SELECT next FROM state")
         with self._database as database:
-            database.execute("UPDATE state SET next = ?, pending = ?", (first + count, first))
+            database.execute("UPDATE state SET next = ?", (first + count,))
+            database.executemany("INSERT INTO strays VALUES (?)", ((id,) for id in range(first, first + count)))
         return range(first, first + count)
 
-    def pending(self) -> range:
-        """Ids that were reserved for an addition that did not end."""
-        following, first = self._one("SELECT next, pending FROM state")
-        return range(0) if first is None else range(first, following)
+    def strays(self) -> list[int]:
+        """Ids that the engines may have and that are not, or no longer, of the index."""
+        return [id for (id,) in self._all("SELECT id FROM strays ORDER BY id")]
 
     def settle(self, ids: Sequence[int] = (), entries: Iterable[Entry] = ()) -> None:
-        """Write down what was added, in one step with there being nothing pending."""
+        """Take these images in, and write down that the engines now have just what the index has: in one step."""
         with self._database as database:
             rows = ((id, *entry) for id, entry in zip(ids, entries))
             database.executemany("INSERT INTO images VALUES (?, ?, ?, ?, ?)", rows)
-            database.execute("UPDATE state SET pending = NULL")
+            database.execute("DELETE FROM strays")
 
     def delete(self, ids: Iterable[int]) -> int:
-        """Forget these ids; give how many were there."""
+        """Make these images strays, in one step; give how many there were."""
+        wanted = [(int(id),) for id in ids]
         with self._database as database:
-            return database.executemany("DELETE FROM images WHERE id = ?", ((int(id),) for id in ids)).rowcount
+            database.executemany("INSERT INTO strays SELECT id FROM images WHERE id = ?", wanted)
+            return database.executemany("DELETE FROM images WHERE id = ?", wanted).rowcount
 
     def compact(self) -> None:
         """Give the room of deleted images back to the disk."""
