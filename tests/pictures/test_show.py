@@ -59,6 +59,10 @@ def test_the_command_line_and_python_know_the_same_pictures():
     assert {name for name, picture in CATALOGUE.items() if picture.of_model} == {"architecture", "c3"}
     assert set(DRAWN) <= set(CATALOGUE)
     assert set(CATALOGUE) - set(DRAWN) <= {"similar"}  # which the command line joins with an index
+    with pytest.raises(InputError, match="did you mean filters"):
+        alexnet.show("runs/none", "filter")
+    with pytest.raises(InputError, match="similar needs an index"):
+        alexnet.show("runs/none", "similar")
 
 
 def test_a_file_is_named_after_the_picture_and_an_svg_keeps_its_letters(tiny_run, tmp_path, monkeypatch, capsys):

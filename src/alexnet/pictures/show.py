@@ -115,6 +115,8 @@ def show(
     """
     given = list(images) if isinstance(images, list | tuple) else [images]
     check(what, given, {"stage": stage, "unit": unit, "label": label, "size": size})
+    if what not in DRAWN:  # it is drawn from an index, which stands beside this room
+        raise InputError(f"{what} needs an index: alexnet show RUN {what} --index INDEX")
     return DRAWN[what](Wanted(run, given, stage, unit, label, size, device))
 
 
