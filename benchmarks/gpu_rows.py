@@ -168,7 +168,7 @@ def reference(plan: Any, found: dict[str, Any]) -> dict[str, Any]:
             for images, labels in loader:
                 yield images.to(plan.device, non_blocking=True), labels.to(plan.device, non_blocking=True)
 
-    optimiser = torch.optim.SGD(plain.train().parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    optimiser = torch.optim.SGD(plain.train().parameters(), lr=obvious.RATE, momentum=0.9, weight_decay=5e-4)
 
     def take(batch: tuple[Tensor, Tensor]) -> None:
         optimiser.zero_grad()
@@ -250,7 +250,7 @@ def recipe_for(plan: Any, precision: str = "bfloat16") -> Recipe:
         size=plan.size,
         epochs=1,
         data=replace(paper.data, margin=plan.stored / plan.size, test=0.0, validation=0.0),
-        optimiser=replace(paper.optimiser, batch=plan.batch, precision=precision),  # type: ignore[arg-type]
+        optimiser=replace(paper.optimiser, rate=obvious.RATE, batch=plan.batch, precision=precision),  # type: ignore[arg-type]
         schedule=replace(paper.schedule, kind="constant"),
     )
 

@@ -8,6 +8,9 @@ from alexnet.bench.table import seconds
 from measured import result
 
 OBVIOUS = "obvious"
+GROWTH_PICTURE = (
+    "![Time of an image and memory of the process, from 1,000 to 100,000 packed images](pictures/growth.png)"
+)
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ def growth(words: dict[str, Any]) -> list[str]:
         times = [f"{statistics.median(row[what]) * 1e3:.3f} ms" for what in ("read", "feed") for row in pair]
         memory = [f"{row['memory'] / 1e6:,.0f} MB" for row in pair]
         rows.append(f"| {count:,} | {' | '.join([*times, *memory])} |")
-    return rows
+    return [*rows, "", GROWTH_PICTURE]
 
 
 def gpu(words: dict[str, Any]) -> list[str]:

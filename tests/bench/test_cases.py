@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -128,9 +129,9 @@ def test_a_packed_pass_gives_patches_of_the_stored_images(small_images, settings
     folder = loading.jpeg_folder(settings.images)
     pack = loading.packed(folder, settings, "raw")
     draws = loading.draw(loading.AUGMENTATION, 0, 0, 4)
-    cut = loading.cut_of(draws, pack.sizes(range(4)), settings.size)
-    images = pack.read(range(4), None, cut)
-    whole_image = pack.read([2])[0]
+    cut = loading.cut_of(draws, pack.sizes(np.arange(4)), settings.size)
+    images = pack.read(np.arange(4), None, cut)
+    whole_image = pack.read(np.array([2]))[0]
     top, left = cut.top[2], cut.left[2]
     assert (images[2] == whole_image[top : top + 67, left : left + 67]).all()
     assert tuple(loading.as_floats(images, draws, settings.size).shape) == (4, 3, 67, 67)

@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from alexnet.augment import ten_views, to_planes
-from alexnet.bench.obvious import DEVIATION, MEAN, PlainAlexNet, loader, one_view_at_a_time, ten_crop, training_step
+from alexnet.bench.obvious import (
+    DEVIATION,
+    MEAN,
+    RATE,
+    PlainAlexNet,
+    loader,
+    one_view_at_a_time,
+    ten_crop,
+    training_step,
+)
 from alexnet.bench.step import batch_of, net_for
 from alexnet.bench.synthetic import about, jpeg_folder, synthetic_image
 from alexnet.evaluation.classify import batch_probabilities
@@ -53,7 +62,7 @@ def test_a_step_of_the_obvious_way_is_the_rule_of_the_paper(nets, settings):
     torch.nn.functional.cross_entropy(plain(images.double() - 120), labels).backward()
     gradient = plain[0].weight.grad.clone()
     step()
-    torch.testing.assert_close(plain[0].weight.detach(), before - 0.01 * (gradient + 5e-4 * before))
+    torch.testing.assert_close(plain[0].weight.detach(), before - RATE * (gradient + 5e-4 * before))
 
 
 def test_the_ten_views_of_torchvision_give_the_probabilities_of_ours(nets, settings):

@@ -191,7 +191,7 @@ def test_tables_hold_figures_beside_targets_and_say_what_was_not_measured(script
     assert "not yet measured" in tables.growth(words)[-1]
     grown = {"images": 1000, "read": [1e-5, 2e-5, 9e-5], "feed": [1e-4], "memory": 4e8}
     measured.write("growth", {"results": [grown | {"layout": layout} for layout in ("raw", "jpeg")]})
-    assert tables.growth(words)[-1] == ("| 1,000 | 0.020 ms | 0.020 ms | 0.100 ms | 0.100 ms | 400 MB | 400 MB |")
+    assert tables.growth(words)[2] == ("| 1,000 | 0.020 ms | 0.020 ms | 0.100 ms | 0.100 ms | 400 MB | 400 MB |")
 
 
 def test_both_languages_have_words_for_every_line(scripts):

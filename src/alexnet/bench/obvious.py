@@ -17,6 +17,7 @@ from alexnet.models import Classifier
 from alexnet.models.dropout import Dropout
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # torchvision's, of RGB in 0..1
+RATE = 0.001  # a tenth of the paper's: random labels again and again must not make the loss infinite
 
 
 class TowerNorm(nn.LocalResponseNorm):
@@ -85,7 +86,7 @@ def training_step(net: nn.Module, images: Tensor, labels: Tensor) -> Callable[[]
         labels: int64 [n].
     """
     net.train()
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    optimiser = torch.optim.SGD(net.parameters(), lr=RATE, momentum=0.9, weight_decay=5e-4)
 
     def step() -> Tensor:
         optimiser.zero_grad()

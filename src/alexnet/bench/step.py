@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alexnet.bench.obvious import PlainAlexNet, training_step
+from alexnet.bench.obvious import RATE, PlainAlexNet, training_step
 from alexnet.bench.profile import profiled
 from alexnet.bench.settings import Settings, finished
 from alexnet.bench.timing import compared, take_turns
@@ -71,7 +71,7 @@ def our_step(
 ) -> tuple[Callable[[], Tensor], dict[str, Any]]:
     """Our training step as a long run of the recipe `paper` takes it, and what was chosen for it."""
     paper = load_recipe("paper")
-    optimiser_fields = replace(paper.optimiser, precision=precision, batch=settings.batch)
+    optimiser_fields = replace(paper.optimiser, rate=RATE, precision=precision, batch=settings.batch)
     recipe = replace(paper, size=settings.size, optimiser=optimiser_fields)  # type: ignore[arg-type]
     chosen = choose(recipe, net, settings.device, RUN)
     apply(net.train(), chosen)
