@@ -62,8 +62,9 @@ def occlusion(
         )
     grey = net.mean.mean((1, 2)).to(image)[None, :, None, None]
     before = (step - side) // 2  # where the first square begins: its centre is that of the first cell
-    tops = [before + step * i for i in range(math.ceil(high / step))]
-    lefts = [before + step * i for i in range(math.ceil(wide / step))]
+    first = before + (side - 1) / 2  # half a pixel off where one of side and step is even
+    rows, columns = (math.ceil((length - 0.5 - first) / step + 0.5) for length in (high, wide))
+    tops, lefts = ([before + step * i for i in range(count)] for count in (rows, columns))
     places = [(top, left) for top in tops for left in lefts]
     p = []
     for start in range(0, len(places), batch):
@@ -73,7 +74,7 @@ def occlusion(
             one[:, max(0, top) : top + side, max(0, left) : left + side] = grey[0]
         p.append(net(hidden).float().softmax(1)[:, number])
     falls = net(image).float().softmax(1)[0, number] - torch.cat(p)
-    return falls.reshape(len(tops), len(lefts)), Alignment(before + (side - 1) / 2, step, side)
+    return falls.reshape(rows, columns), Alignment(first, step, side)
 
 
 def gradcam(net: Classifier, image: Tensor, number: int, stage: str) -> tuple[Tensor, Alignment]:

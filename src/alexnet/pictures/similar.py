@@ -101,7 +101,7 @@ def write_page(out: Path, name: str, pixels: np.ndarray, found: Sequence[Found],
             {
                 "picture": thumbnail_uri(np.asarray(Image.open(BytesIO(hit.thumbnail)))) if hit.thumbnail else None,
                 "path": hit.path,
-                "file": Path(hit.path).name,
+                "file": "/".join(Path(hit.path).parts[-2:]),
                 "label": hit.label,
                 "distance": f"{hit.distance:.4g}",
                 "share": round(100 * hit.distance / far),
