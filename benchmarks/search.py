@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,28 +47,44 @@ ALL = ["train", FASHION, "--epochs", "6", *RECIPE]  # the run of results/fashion
 FIVE = ["train", "fashion-mnist-first-five", "--epochs", "4", *RECIPE, "--optimiser.precision", "bfloat16"]
 SEEN = 5  # classes of the second net
 
+Bits = tuple[int, ...]
+Names = tuple[str, ...]
+CODES: dict[str, tuple[Bits, Names]] = {
+    "fc7": (BITS, METHODS),
+    "untrained": ((128,), ("autoencoder",)),
+    "pixels": (BITS, ("autoencoder",)),
+    "unseen-five": (BITS, ("autoencoder",)),
+    "unseen-fc7": ((128,), ("autoencoder",)),
+    "unseen-untrained": ((128,), ("autoencoder",)),
+    "unseen-pixels": (BITS, ("autoencoder",)),
+}
+"""Experiment -> lengths and kinds of codes."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("search-work"), help="runs and vectors are kept here")
     parser.add_argument("--run", type=Path, help="a run on all classes that is finished already")
     parser.add_argument("--queries", type=int, help="only so many of the queries: a trial, nothing is written")
+    parser.add_argument("--only", nargs="+", choices=CODES, help="only these experiments, for later")
     asked = parser.parse_args()
     document = measured.conditions("python benchmarks/search.py" + (" --run RUN" if asked.run else ""))
     asked.work.mkdir(exist_ok=True)
     runs = the_runs(asked.work, asked.run)
     vectors = {name: embedded(run, asked.work / f"vectors-{name}") for name, run in runs.items()}
     experiments = {}
-    for name, (index, queries, methods) in the_experiments(vectors).items():
+    for name, index, queries, bits, methods in the_experiments(vectors):
+        if asked.only and name not in asked.only:
+            continue
         path = asked.work / f"{name}{f'-{asked.queries}' if asked.queries else ''}.json"
         if not path.exists():
             began = time.monotonic()
-            result = compare(index, part_of(queries, asked.queries), BITS, methods)
+            result = compare(index, part_of(queries, asked.queries), bits, methods)
             result["seconds"] = round(time.monotonic() - began, 1)
             path.write_text(json.dumps(result))
         experiments[name] = json.loads(path.read_text())
         print(name, json.dumps(experiments[name]["exact"]))
-    if asked.queries:
+    if asked.queries or asked.only:
         return
     document |= {
         "threads": torch.get_num_threads(),
@@ -111,18 +128,16 @@ def embedded(run: Path, out: Path) -> Vectors:
     return open_vectors(out) if out.exists() else embed(run, FASHION, out)
 
 
-def the_experiments(vectors: dict[str, Vectors]) -> dict[str, tuple[Labelled, Labelled, tuple[str, ...]]]:
-    """Name -> what is indexed, what is asked, and the methods of codes."""
+def the_experiments(vectors: dict[str, Vectors]) -> Iterator[tuple[str, Labelled, Labelled, Bits, Names]]:
+    """The name of each, what is indexed, what is asked, bits and methods; one after another is in memory."""
     table = vectors["ten"]
     images = pixels(open_packed(table.manifest["packed"]), table)
     unseen = table.labels >= SEEN
     arrays = {"fc7": table.array, "untrained": vectors["untrained"].array, "pixels": images}
-    experiments = {}
     for name, array in arrays.items():
-        experiments[name] = (*parts(array, table), METHODS if name != "untrained" else ("autoencoder",))
+        yield name, *parts(array, table), *CODES[name]
     for name, array in {"five": vectors["five"].array, **arrays}.items():
-        experiments[f"unseen-{name}"] = (*parts(array, table, unseen), ("autoencoder", "itq"))
-    return experiments
+        yield f"unseen-{name}", *parts(array, table, unseen), *CODES[f"unseen-{name}"]
 
 
 def parts(array: np.ndarray, table: Vectors, among: np.ndarray | bool = True) -> tuple[Labelled, Labelled]:

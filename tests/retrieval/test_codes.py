@@ -118,6 +118,9 @@ def test_itq_turns_the_components_towards_their_signs(vectors):
         return ((np.where(values > 0, 1, -1) - values) ** 2).mean()
 
     random = np.linalg.qr(np.random.default_rng(7).normal(size=(16, 16)))[0]
+    values = centred @ weight
+    product = values.T @ np.where(values > 0, 1, -1)  # symmetric where the turn is the best one for its signs
+    assert np.abs(product - product.T).max() < 0.02 * np.abs(product).max()
     assert loss(weight) < min(loss(components), loss(components @ random)) - 0.005
 
 

@@ -43,13 +43,13 @@ def test_without_equal_distances_the_figures_are_the_definitions():
 
 @pytest.mark.parametrize("k", [1, 2, 4, 6])
 def test_equal_distances_give_the_mean_over_their_orders(k):
-    groups = [[1], [0, 1, 1, 0], [1, 0], [0, 0]]
+    groups = [[1], [0, 1, 1, 0], [1, 0], [0, 0], [1, 1]]
     wanted = over_all_orders(groups, k)
-    distances = np.array([5, 7, 7, 7, 7, 8, 8, 9, 9])
+    distances = np.array([5, 7, 7, 7, 7, 8, 8, 9, 9, 11, 11])
     relevant = np.array([good for group in groups for good in group], bool)
-    order = np.random.default_rng(k).permutation(9)  # however the files lie
+    order = np.random.default_rng(k).permutation(11)  # however the files lie
     assert of_distances(distances[order], relevant[order], k) == pytest.approx(wanted, abs=1e-12)
-    sizes, good = np.array([1, 0, 4, 2, 0, 2]), np.array([1, 0, 2, 1, 0, 0])  # as counted, empty ones among them
+    sizes, good = np.array([1, 0, 4, 2, 0, 2, 2]), np.array([1, 0, 2, 1, 0, 0, 2])  # as counted, empty ones among them
     assert of_groups(sizes, good, k) == pytest.approx(wanted, abs=1e-12)
 
 

@@ -120,7 +120,7 @@ def search(arguments: list[str]) -> int:
     if asked.html:
         from alexnet.pictures.similar import write_page
 
-        write_page(asked.html, asked.image, read_image(asked.image), hits, about)
+        write_page(asked.html, Path(asked.image).name, read_image(asked.image), hits, about)
     if asked.json:
         return print_json([{name: getattr(hit, name) for name in ("path", "label", "distance", "id")} for hit in hits])
     for hit in hits:

@@ -5,7 +5,7 @@ training: only values near 0 and 1 come through it unharmed, so that the code be
 loses little (R. Salakhutdinov, G. Hinton, "Semantic hashing", 2009, section 2.2). Codes of images by auto-encoders:
 A. Krizhevsky, G. Hinton, "Using Very Deep Autoencoders for Content-Based Image Retrieval", 2011. Departures: theirs
 are five layers deep, on pixels, and begun layer by layer; ours is shallow, as it compresses features that a deep
-net has made, and needs no such start. It sees the vectors' first principal components, at most 512, whose
+net has made, and needs no such start. It sees the vectors' first principal components, at most 256, whose
 distances are those of the vectors but for the little that is cut off; the components become part of the first layer.
 
 The loop of `training` is for labelled images, their augmentation and their error; of it this takes the rule of the
@@ -21,7 +21,7 @@ from alexnet.progress import bar
 from alexnet.retrieval.components import principal_components
 from alexnet.training.optimise import one_cycle
 
-COMPONENTS = 512
+COMPONENTS = 256
 HIDDEN = 512
 NOISE = 2.0  # standard deviation at the logistic units' inputs, reached over the first half of the steps
 STEPS = 2000
