@@ -126,6 +126,7 @@ class Index:
             alexnet.images.ImageProblem: the image cannot be read.
             InputError: codes are asked for and there are none; `run` has other weights than the index.
         """
+        self._chosen(by, top, shortlist)  # what cannot be is refused before a net is loaded
         return self.search_vectors(self.reader.vectors([image]), top, by, shortlist)[0]
 
     def search_vectors(
