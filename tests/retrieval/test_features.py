@@ -77,7 +77,7 @@ def test_vectors_are_the_stages_output_in_the_order_of_the_pack(tiny_run, digits
     assert np.abs(vectors.array - wanted).max() <= 1e-5 * wanted.max()
     assert vectors.manifest["stage"] == "fc7"
     assert vectors.manifest["normalised"] == "none"
-    assert vectors.paths == packed.paths
+    assert vectors.paths == list(packed.paths)
     assert (vectors.labels == packed.labels).all()
     assert (vectors.digests == packed.digests).all()
     assert vectors.label(5) == packed.classes[packed.labels[5]]
