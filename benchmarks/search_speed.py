@@ -111,11 +111,15 @@ def drawn(report: dict[str, Any]) -> Any:
     axes.loglog(counts, medians, "o-", color=BLUE)
     for count, median in zip(counts, medians):
         axes.annotate(f"{median:.2g} ms", (count, median), xytext=(-6, 6), textcoords="offset points", ha="right")
+    axes.set_xticks(counts, [f"{count:,}" for count in counts])
+    axes.set_yticks([x for x in (0.01, 0.1, 1, 10, 100, 1000) if min(medians) / 2 < x < max(medians) * 3])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
     axes.set_xlim(min(counts) / 4, max(counts) * 2)
     axes.set_ylim(min(medians) / 2, max(medians) * 3)
     axes.set_xlabel(f"codes of {report['bits']} bits in the index")
     axes.set_ylabel("ms a query, one thread")
-    axes.set_title(f"Hamming search, the {report['top']} nearest, exactly")
+    axes.set_title(f"Hamming search for the {report['top']} nearest")
     return picture
 
 

@@ -143,8 +143,10 @@ class FaissEngine:
                 stop = min(start + step, len(ids))
                 dead = gone[np.searchsorted(gone, start) : np.searchsorted(gone, stop)] - start
                 if len(dead):
-                    kept = np.delete(np.arange(start, stop), dead)
-                    yield ids[kept], rows[kept]
+                    alive = np.ones(stop - start, bool)
+                    alive[dead] = False
+                    kept = start + np.flatnonzero(alive)
+                    yield ids[kept], np.take(rows, kept, axis=0)  # for short rows much faster than rows[kept]
                 else:
                     yield ids[start:stop], rows[start:stop]
 
