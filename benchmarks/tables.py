@@ -1,4 +1,4 @@
-"""Writes the tables of the README, in both languages, and of docs/family.md and speed.md from the files in results/.
+"""Writes the tables of the README, in both languages, and of docs/family.md, speed.md and search.md from the files in results/.
 
 Run: python benchmarks/tables.py [--check]
 A table stands between <!-- table NAME --> and <!-- end --> and is replaced whole; --check fails when it would change.
@@ -9,6 +9,7 @@ import re
 import sys
 from typing import Any
 
+import search_tables
 import speed_tables
 from measured import ROOT, result
 
@@ -46,6 +47,7 @@ PAGES = {
     "README.zh.md": (CHINESE, ("errors", "family", "speed", "waits", "gpu")),
     "docs/family.md": (ENGLISH, ("family",)),
     "docs/speed.md": (ENGLISH, ("speed", "waits", "profile", "norm", "growth", "gpu", "families")),
+    "docs/search.md": (ENGLISH, ("search", "unseen")),
 }
 
 
@@ -55,6 +57,7 @@ def main() -> None:
     check = parser.parse_args().check
     stale = []
     rows = {"errors": errors, "family": family, "norm": norm}
+    rows |= {"search": search_tables.search, "unseen": search_tables.unseen}
     rows |= {name: getattr(speed_tables, name) for name in SPEED}
     for name, (words, tables) in PAGES.items():
         path = ROOT / name
