@@ -13,7 +13,6 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -78,10 +77,7 @@ def main() -> None:
             continue
         path = asked.work / f"{name}{f'-{asked.queries}' if asked.queries else ''}.json"
         if not path.exists():
-            began = time.monotonic()
-            result = compare(index, part_of(queries, asked.queries), bits, methods)
-            result["seconds"] = round(time.monotonic() - began, 1)
-            path.write_text(json.dumps(result))
+            path.write_text(json.dumps(compare(index, part_of(queries, asked.queries), bits, methods)))
         experiments[name] = json.loads(path.read_text())
         print(name, json.dumps(experiments[name]["exact"]))
     if asked.queries or asked.only:

@@ -1,4 +1,4 @@
-"""Writes the tables of the README, in both languages, and of docs/family.md, speed.md and search.md from the files in results/.
+"""Writes the tables of the README, in both languages, and of pages in docs/, from the files in results/.
 
 Run: python benchmarks/tables.py [--check]
 A table stands between <!-- table NAME --> and <!-- end --> and is replaced whole; --check fails when it would change.
