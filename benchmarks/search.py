@@ -1,6 +1,6 @@
 """How good image search is on Fashion-MNIST, by features, by codes of them, and by pixels; writes results/search.json.
 
-Run: python benchmarks/search.py [--work FOLDER] [--run RUN --commit COMMIT]
+Run: python benchmarks/search.py [--work FOLDER] [--run RUN] [--commit COMMIT]
 Fashion-MNIST is Debian's package dataset-fashion-mnist. Its 60,000 training images are indexed, its 10,000 test images
 are the queries. Three nets: trained on all ten classes, trained on the first five alone, and not trained at all. On
 the last five classes, 30,000 images and 5,000 queries, the second net has never seen what it is asked for.
@@ -32,16 +32,7 @@ from alexnet.retrieval.embed import embed
 from alexnet.retrieval.vectors import Vectors, open_vectors
 
 FASHION = "/usr/share/datasets/fashion-mnist"
-RECIPE = (
-    "--data.margin",
-    "1.06",
-    "--optimiser.batch",
-    "64",
-    "--optimiser.rate",
-    "0.05",
-    "--augmentation.colour",
-    "off",
-)
+RECIPE = "--data.margin 1.06 --optimiser.batch 64 --optimiser.rate 0.05 --augmentation.colour off".split()
 ALL = ["train", FASHION, "--epochs", "6", *RECIPE]  # the run of results/fashion_mnist.json
 FIVE = ["train", "fashion-mnist-first-five", "--epochs", "4", *RECIPE, "--optimiser.precision", "bfloat16"]
 SEEN = 5  # classes of the second net
@@ -64,10 +55,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("search-work"), help="runs and vectors are kept here")
     parser.add_argument("--run", type=Path, help="a run on all classes that is finished already")
+    parser.add_argument("--commit", help="what the vectors and results in FOLDER were made with")
     parser.add_argument("--queries", type=int, help="only so many of the queries: a trial, nothing is written")
     parser.add_argument("--only", nargs="+", choices=CODES, help="only these experiments, for later")
     asked = parser.parse_args()
     document = measured.conditions("python benchmarks/search.py" + (" --run RUN" if asked.run else ""))
+    document["commit"] = asked.commit or document["commit"]
     asked.work.mkdir(exist_ok=True)
     runs = the_runs(asked.work, asked.run)
     vectors = {name: embedded(run, asked.work / f"vectors-{name}") for name, run in runs.items()}
