@@ -52,5 +52,5 @@ class Graph:
             values = values.detach().cpu().numpy()
         elif isinstance(values, float):
             values = np.array(values, np.float32)
-        self.constants[name] = values
+        self.constants[name] = np.asarray(values)
         return name
