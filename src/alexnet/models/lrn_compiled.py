@@ -97,17 +97,27 @@ class _Loops:
         def turned(x: Tensor, g: Tensor, squares: Tensor, effects: Tensor, result: Tensor) -> None:
             result.copy_(gradient(widened(x), widened(g), bracket(squares, constants), effects, constants))
 
-        self.whole = torch.compile(whole, dynamic=True)
-        self.squares = torch.compile(squares, dynamic=True)
-        self.result = torch.compile(result, dynamic=True)
-        self.effects = torch.compile(effects, dynamic=True)
-        self.gradient = torch.compile(turned, dynamic=True)
+        self.whole = _compiled(whole)
+        self.squares = _compiled(squares)
+        self.result = _compiled(result)
+        self.effects = _compiled(effects)
+        self.gradient = _compiled(turned)
 
     @staticmethod
     @cache
     def of(constants: Constants) -> "_Loops":
         """The loops of these constants, always the same."""
         return _Loops(constants)
+
+
+def _compiled(function: Callable[..., None]) -> Callable[..., None]:
+    loop = torch.compile(function, dynamic=True)
+
+    def call(*tensors: Tensor) -> None:
+        # `data` is no view: a view would tie what is compiled to how its size compares with its base's.
+        loop(*(each.data for each in tensors))
+
+    return call
 
 
 class _Terms:
