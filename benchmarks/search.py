@@ -32,7 +32,10 @@ from alexnet.retrieval.embed import embed
 from alexnet.retrieval.vectors import Vectors, open_vectors
 
 FASHION = "/usr/share/datasets/fashion-mnist"
-RECIPE = "--data.margin 1.06 --optimiser.batch 64 --optimiser.rate 0.05 --augmentation.colour off".split()
+RECIPE = (
+    *("--data.margin", "1.06", "--augmentation.colour", "off"),
+    *("--optimiser.batch", "64", "--optimiser.rate", "0.05"),
+)
 ALL = ["train", FASHION, "--epochs", "6", *RECIPE]  # the run of results/fashion_mnist.json
 FIVE = ["train", "fashion-mnist-first-five", "--epochs", "4", *RECIPE, "--optimiser.precision", "bfloat16"]
 SEEN = 5  # classes of the second net

@@ -204,7 +204,7 @@ def _done(partial: Path, manifest: dict[str, Any]) -> int:
 def _finish(packed: Packed, rows: np.ndarray, partial: Path, manifest: dict[str, Any]) -> None:
     """Everything but the vectors, the manifest last."""
     tables = {
-        "paths": np.array([packed.paths[row].encode() for row in rows.tolist()], dtype=np.bytes_),
+        "paths": np.array([packed.paths[int(row)].encode() for row in rows], dtype=np.bytes_),
         "digests": packed.digests[rows],
         "given": packed.given[rows],
         "rows": rows.astype(np.int64),
