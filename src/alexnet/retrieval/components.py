@@ -15,5 +15,7 @@ def principal_components(vectors: np.ndarray, count: int, seed: int) -> np.ndarr
     """
     from sklearn.decomposition import PCA
 
-    fitted = PCA(count, svd_solver="randomized", iterated_power=POWER, random_state=seed).fit(vectors)
+    # Without stubs, the type of the power is read off its default, "auto".
+    fitted = PCA(count, svd_solver="randomized", iterated_power=POWER, random_state=seed)  # type: ignore[arg-type]
+    fitted.fit(vectors)
     return np.ascontiguousarray(np.asarray(fitted.components_, np.float32).T)
