@@ -33,7 +33,7 @@ def test_claim_pca_colour():
     small, axes_of_small = colour_axes(rgb / 255.0)
     a = 0.1 * draws.numpy()
     wanted = np.array([255 * sum(axes_of_small[:, k] * a[i, k] * small[k] for k in range(3)) for i in range(50)])
-    got = add_colour_noise(images, axes, draws, "paper", 0.1)[:, :, 0, 0].double().numpy()
+    got = add_colour_noise(images.clone(), axes, draws, "paper", 0.1)[:, :, 0, 0].double().numpy()
     assert np.allclose(np.abs(got[:50] @ vectors), np.abs(wanted @ axes_of_small), atol=1e-4)  # an axis has two signs
     first = got @ vectors[:, 0]
     assert 3 < first.std() < 20  # grey levels
@@ -41,7 +41,7 @@ def test_claim_pca_colour():
     assert np.allclose((got @ vectors).std(0) / first.std(), values / values[0], rtol=0.1)
 
     # The 2012 code: deviations, not eigenvalues, then about the mean divided by 1.1.
-    moved = add_colour_noise(images, axes, draws, "source_2012", 0.1)[:, :, 0, 0].double().numpy()
+    moved = add_colour_noise(images.clone(), axes, draws, "source_2012", 0.1)[:, :, 0, 0].double().numpy()
     flat = mean[:, 0, 0].double().numpy()
     slow = np.array([flat + (0 - flat + 0.1 * vectors @ (draws[i].numpy() * np.sqrt(values))) / 1.1 for i in range(50)])
     assert np.allclose(moved[:50], slow, atol=1e-3)
