@@ -12,6 +12,13 @@ from alexnet.models import VARIANTS, build_variant
 THIN = replace(VARIANTS["alexnet"], widths=(8, 16, 16, 16, 16), hidden=(32, 32))
 
 
+@pytest.fixture(autouse=True)
+def heap_left_alone(monkeypatch):
+    """What is told to the C library would hold for all tests that follow."""
+    monkeypatch.setattr("alexnet.bench.memory.keep_memory", lambda: None)
+    monkeypatch.setattr("alexnet.bench.memory.usual_memory", lambda: None)
+
+
 @pytest.fixture
 def thin(monkeypatch):
     """`step.net_for` builds a thin net."""

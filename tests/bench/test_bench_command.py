@@ -12,7 +12,6 @@ from alexnet.cli import main
 def little(monkeypatch):
     monkeypatch.setattr(normalisation, "MAPS", ((8, 5),))
     monkeypatch.setattr("alexnet.bench.normalisation.response_norm_for", lambda device, seconds: ("eager", ""))
-    monkeypatch.setattr("alexnet.bench.run.keep_memory", lambda: None)  # it would hold for all tests that follow
 
 
 def test_bench_prints_one_document_and_writes_the_same(little, tmp_path, capsys):

@@ -199,7 +199,6 @@ def test_the_document_is_written_after_every_case_and_kept_when_a_later_one_is_s
 ):
     monkeypatch.setattr(normalisation, "MAPS", ((8, 5),))
     monkeypatch.setattr(step, "measure", lambda settings, found: (_ for _ in ()).throw(KeyboardInterrupt))
-    monkeypatch.setattr("alexnet.bench.run.keep_memory", lambda: None)
     out = tmp_path / "bench.json"
     with pytest.raises(KeyboardInterrupt):
         bench(["lrn", "step"], settings, "alexnet bench lrn step", out)
@@ -211,7 +210,6 @@ def test_the_document_is_written_after_every_case_and_kept_when_a_later_one_is_s
 def test_every_case_has_a_function_and_a_table(eager, settings, monkeypatch):
     assert all(callable(case(name)) for name in CASES)
     monkeypatch.setattr(normalisation, "MAPS", ((8, 5),))
-    monkeypatch.setattr("alexnet.bench.run.keep_memory", lambda: None)
     document = bench(["lrn"], settings, "alexnet bench lrn")
     first, *drawn, last = tables(document)
     assert str(first).startswith("lrn: response normalisation")

@@ -3,6 +3,7 @@
 import pytest
 
 from alexnet.bench import timing
+from alexnet.bench.memory import heap
 from alexnet.bench.timing import Timing, compared, take_turns
 
 
@@ -75,3 +76,21 @@ def test_our_own_work_is_not_counted_as_that_of_others():
     after = timing.busy_seconds()
     assert after[1] > before[1]
     assert after[0] - before[0] >= after[1] - before[1] - 0.05  # ours is part of all; ticks are hundredths
+
+
+def test_a_turn_of_some_length_is_filled_with_calls_and_their_mean_counts():
+    clock = Clock()
+    ways = {"slow": clock.way("slow", 9, 6, 4, 4), "fast": clock.way("fast", 5, 2, 1, 3, 2, 2, 3, 4)}
+    found = take_turns(ways, 2, clock, turn=6)
+    assert clock.diary.count("slow") == 2 + 2  # warm-up, its timing, and one call a turn
+    assert (found["slow"].seconds, found["fast"].seconds) == ([4, 4], [2, 3])
+
+
+def test_a_way_settles_unmeasured_where_the_heap_becomes_its_own(monkeypatch):
+    clock, told = Clock(), []
+    monkeypatch.setattr("alexnet.bench.memory.keep_memory", lambda: told.append("kept"))
+    monkeypatch.setattr("alexnet.bench.memory.usual_memory", lambda: told.append("usual"))
+    ways = {"obvious": clock.way("obvious", 9, 8, 1, 8, 1), "ours": clock.way("ours", 9, 8, 2, 2)}
+    found = take_turns(ways, 2, clock, enter=heap())
+    assert told == ["usual", "kept", "usual", "kept", "usual"]
+    assert (found["obvious"].seconds, found["ours"].seconds) == ([1, 1], [2, 2])

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from alexnet.bench.memory import heap
 from alexnet.bench.obvious import RATE, PlainAlexNet, training_step
 from alexnet.bench.profile import profiled
 from alexnet.bench.settings import Settings, finished
@@ -36,7 +37,9 @@ def measure(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
         name = f"ours, {precision}"
         nets[name] = net_for(settings).to(settings.device)
         ways[name], chosen[name] = our_step(nets[name], settings, precision, images, labels)
-    timings = take_turns({name: done(way, settings.device) for name, way in ways.items()}, settings.repeats)
+    timings = take_turns(
+        {name: done(way, settings.device) for name, way in ways.items()}, settings.repeats, enter=heap()
+    )
     refuse_diverged({name: float(way()) for name, way in ways.items()})
     what = f"batch {settings.batch}, {settings.size}x{settings.size}"
     profiles = {name: profiled(ways[name], net, PROFILED_STEPS) for name, net in nets.items()}

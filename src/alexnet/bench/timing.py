@@ -1,7 +1,8 @@
 """Ways to do one thing, timed in turns, so that whatever else the machine does meets all of them alike.
 
-Each round calls every way once, and every other round in reversed order. The first call of each way is not measured.
-Beside the seconds of each call stands how many cores other programs kept busy meanwhile, where the system tells it.
+Each round calls every way once, or as often as fills a turn of some length, and every other round in reversed order.
+The first call of each way is not measured. Beside the seconds of each call stands how many cores other programs kept
+busy meanwhile, where the system tells it.
 """
 
 import os
@@ -54,6 +55,8 @@ def take_turns(
     repeats: int,
     clock: Callable[[], float] = time.perf_counter,
     warm: bool = True,
+    turn: float = 0.0,
+    enter: Callable[[str], bool] = lambda name: False,
 ) -> dict[str, Timing]:
     """Time every way `repeats` times, interleaved.
 
@@ -62,16 +65,29 @@ def take_turns(
         repeats: measured calls of each.
         clock: gives seconds.
         warm: call each once before, unmeasured.
+        turn: seconds that a way is called for at each repeat, at least once; of several calls the mean counts. For
+            work that comes call after call, where the caches and threads of the way before are soon forgotten.
+        enter: told the name of each way before its turn; where it answers True, the way is called once unmeasured, to
+            settle.
     """
     timings = {name: Timing() for name in ways}
-    for way in ways.values() if warm else ():
+    calls = dict.fromkeys(ways, 1)
+    for name, way in ways.items() if warm else ():
+        enter(name)
         way()
-    for turn in range(repeats):
-        for name in list(ways)[:: 1 if turn % 2 == 0 else -1]:
+        if turn > 0:
+            begin = clock()
+            way()
+            calls[name] = max(1, round(turn / (clock() - begin)))
+    for number in range(repeats):
+        for name in list(ways)[:: 1 if number % 2 == 0 else -1]:
+            if enter(name):
+                ways[name]()
             busy, begin = busy_seconds(), clock()
-            ways[name]()
+            for _ in range(calls[name]):
+                ways[name]()
             seconds = clock() - begin
-            timings[name].seconds.append(seconds)
+            timings[name].seconds.append(seconds / calls[name])
             timings[name].others.append(_others(busy, busy_seconds(), seconds))
     return timings
 

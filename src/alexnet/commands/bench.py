@@ -25,7 +25,7 @@ def bench(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="write the JSON document to this file, after every case")
     json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler's own messages, read when torch is loaded
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own messages, read when torch is loaded
     from rich.console import Console
 
     from alexnet.bench.run import bench as measure

@@ -20,8 +20,10 @@ def evaluate(arguments: list[str]) -> int:
     parser.add_argument("--csv", type=Path, help="write the table of classes to this file")
     json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
+    from alexnet.devices import keep_memory
     from alexnet.evaluation.evaluate import as_text, evaluate, write_class_table
 
+    keep_memory()
     result = evaluate(asked.run, asked.source, asked.views, asked.split, asked.root, asked.device, asked.precision)
     if asked.csv:
         write_class_table(asked.csv, result)
@@ -45,8 +47,10 @@ def predict(arguments: list[str]) -> int:
     parser.add_argument("--csv", type=Path, help="write the answers to this file")
     json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
+    from alexnet.devices import keep_memory
     from alexnet.evaluation.predict import NONE_OF_THESE, answers, write_answers
 
+    keep_memory()
     rows = answers(asked.run, asked.images, asked.top, asked.views, asked.device, asked.precision)
     if asked.csv:
         write_answers(asked.csv, rows)
@@ -95,8 +99,10 @@ def ensemble(arguments: list[str]) -> int:
     parser.add_argument("--csv", type=Path, help="write the table to this file")
     json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
+    from alexnet.devices import keep_memory
     from alexnet.evaluation.ensemble import as_text, ensemble, write_table
 
+    keep_memory()
     result = ensemble(asked.runs, asked.source, asked.views, asked.split, asked.root, asked.device, asked.allow_seen)
     if asked.csv:
         write_table(asked.csv, result)
