@@ -1,5 +1,6 @@
 """Features as a folder of vectors: whose output, in which order, and what becomes of a run that is killed."""
 
+import errno
 import json
 import shutil
 from io import BytesIO
@@ -13,7 +14,7 @@ from PIL import Image
 
 from alexnet.augment import center_view, to_planes
 from alexnet.checkpoint import load_weights
-from alexnet.data import open_packed, split
+from alexnet.data import dataset_source, open_packed, split
 from alexnet.errors import InputError
 from alexnet.retrieval import embed as room
 from alexnet.retrieval import vectors as folder
@@ -174,6 +175,17 @@ def test_what_another_stage_left_behind_is_not_taken_over(tiny_run, digits, tmp_
     assert np.abs(again.array[:100] - wanted).max() <= 1e-5 * wanted.max()
 
 
+def test_the_same_images_in_another_order_are_begun_anew(tiny_run, tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (300, 8, 8)).astype(np.uint8)
+    pairs = [(image, i % 2) for i, image in enumerate(images)]
+    monkeypatch.setattr(room, "BLOCK", 64)
+    killed_at(3, tiny_run, dataset_source(pairs), tmp_path, monkeypatch, seen=[])
+    again = embed(tiny_run, dataset_source(pairs[::-1]), tmp_path / "out", batch=64)
+    wanted = by_hand(tiny_run, open_packed(again.manifest["packed"]), np.arange(300), "fc7")
+    assert np.abs(wanted - wanted[::-1]).max() > 0.01 * wanted.max()
+    assert np.abs(again.array - wanted).max() <= 1e-5 * wanted.max()
+
+
 def counted(monkeypatch, seen, stop=None):
     """Let the reader count its images, and stop after `stop` batches as Ctrl-C does."""
     plain = room.FeatureReader.of_stored
@@ -211,6 +223,20 @@ def test_an_unknown_stage_is_named_with_those_that_are_there(tiny_run, digits, t
 def test_a_small_disk_is_an_error_before_the_net_runs(tiny_run, digits, tmp_path, monkeypatch):
     monkeypatch.setattr(room.shutil, "disk_usage", lambda place: SimpleNamespace(free=1000))
     with pytest.raises(InputError, match=r"the vectors take 230.0 kB and .* has 1.0 kB free"):
+        embed(tiny_run, digits, tmp_path / "out")
+
+
+def test_a_place_that_cannot_be_written_and_a_full_disk_are_one_line(tiny_run, digits, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"out.partial cannot be written \(Not a directory\); choose another place"):
+        embed(tiny_run, digits, tmp_path / "file" / "out")
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(room, "BLOCK", 256)
+    monkeypatch.setattr(room.os, "fsync", full)
+    with pytest.raises(InputError, match=r"No space left on device.*goes on where it stopped"):
         embed(tiny_run, digits, tmp_path / "out")
 
 

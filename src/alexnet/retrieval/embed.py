@@ -11,6 +11,7 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -86,16 +87,23 @@ def embed(
     manifest |= {"source": packed.name, "spec": packed.spec, "kind": packed.kind, "split": split}
     manifest |= {"fingerprint": packed.fingerprint, "labelled": labelled}
     manifest["classes"] = packed.classes if labelled else []
+    manifest["order_sha256"] = sha256(packed.digests[rows].tobytes()).hexdigest()  # fingerprints know no order
     partial = out.with_name(out.name + ".partial")
-    with only_process(partial, wait=False):
-        _write_vectors(reader, packed, rows, partial, manifest, batch)
-        # Where the run and the pack lie may change from one call to the next, and is no reason to begin anew.
-        manifest |= {"run": str(Path(run).resolve()), "packed": str(packed.path.resolve())}
-        _finish(packed, rows, partial, manifest)
-        partial.rename(out)
-        for name in ("purpose.json", "done.json", "lock"):
-            (out / name).unlink(missing_ok=True)
-        flush_to_disk(out.parent)
+    try:
+        with only_process(partial, wait=False):
+            _write_vectors(reader, packed, rows, partial, manifest, batch)
+            # Where the run and the pack lie may change from one call to the next, and is no reason to begin anew.
+            manifest |= {"run": str(Path(run).resolve()), "packed": str(packed.path.resolve())}
+            _finish(packed, rows, partial, manifest)
+            partial.rename(out)
+            for name in ("purpose.json", "done.json", "lock"):
+                (out / name).unlink(missing_ok=True)
+            flush_to_disk(out.parent)
+    except OSError as error:
+        raise InputError(
+            f"{partial} cannot be written ({error.strerror}); choose another place, or make room and give the same "
+            "command, which goes on where it stopped"
+        ) from error
     return open_vectors(out)
 
 
