@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -33,7 +34,7 @@ def test_an_index_finds_what_a_slow_search_finds(vectors, tmp_path, dtype):
     rows, queries = rows_of(folder), np.random.default_rng(5).normal(size=(30, 16)).astype(np.float32)
     with create(folder, tmp_path / "index") as index:
         assert len(index) == 90
-        found = index.search_vectors(queries, 7)  # 20 queries and more go another way through faiss
+        found = index.search_vectors(queries, 7)
         for query, hits in zip(queries, found):
             ids, distances = slowly(rows, query, 7)
             assert [hit.id for hit in hits] == ids
@@ -45,6 +46,18 @@ def test_an_index_finds_what_a_slow_search_finds(vectors, tmp_path, dtype):
     manifest = json.loads((tmp_path / "index" / "features" / "manifest.json").read_text())
     assert manifest["parts"][0]["rows"] == "../../v/vectors.npy"
     assert not list((tmp_path / "index" / "features").glob("rows-*"))
+
+
+def test_distances_far_from_zero_keep_their_digits_however_many_are_asked_at_once(vectors, tmp_path, monkeypatch):
+    # From how many queries on faiss takes a matrix product differs from release to release.
+    monkeypatch.setattr(faiss.cvar, "distance_compute_blas_threshold", 20)
+    folder = vectors(50)
+    rows = (300 + rows_of(folder)).astype(np.float32)
+    np.save(folder / "vectors.npy", rows)
+    with create(folder, tmp_path / "index") as index:
+        together = index.search_vectors(rows[:30], 3)
+        assert [hits[0].distance for hits in together] == [0.0] * 30
+        assert together == [index.search_vectors(rows[i : i + 1], 3)[0] for i in range(30)]
 
 
 def test_vectors_and_index_may_be_moved_together(vectors, tmp_path):

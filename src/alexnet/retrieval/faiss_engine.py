@@ -35,8 +35,8 @@ BLOCK = 4 * 2**20
 """Bytes that are compared at once, and copied at most."""
 
 SPARE = 8
-"""Candidates beyond k whose distance is taken again, one by one: faiss compares 20 or more queries by way of a matrix
-product, which loses the last digits."""
+"""Candidates beyond k whose distance is taken again, one by one: faiss compares many queries (from 20 on in some of its
+releases) by way of a matrix product, which loses the last digits."""
 
 
 Neighbours = tuple[np.ndarray, np.ndarray]
