@@ -43,8 +43,8 @@ CHINESE = speed_tables.CHINESE | {
 }
 SPEED = ("speed", "waits", "profile", "growth", "gpu", "families")
 PAGES = {
-    "README.md": (ENGLISH, ("errors", "family", "speed", "waits", "gpu")),
-    "README.zh.md": (CHINESE, ("errors", "family", "speed", "waits", "gpu")),
+    "README.md": (ENGLISH, ("errors", "family", "speed", "waits")),
+    "README.zh.md": (CHINESE, ("errors", "family", "speed", "waits")),
     "docs/family.md": (ENGLISH, ("family",)),
     "docs/speed.md": (ENGLISH, ("speed", "waits", "profile", "norm", "growth", "gpu", "families")),
     "docs/search.md": (ENGLISH, ("search", "unseen")),

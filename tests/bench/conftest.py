@@ -1,5 +1,6 @@
 """A thin AlexNet in place of the paper's, and images of a sixth of the size, so that every case runs in a second."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -12,11 +13,17 @@ from alexnet.models import VARIANTS, build_variant
 THIN = replace(VARIANTS["alexnet"], widths=(8, 16, 16, 16, 16), hidden=(32, 32))
 
 
+@contextmanager
+def beside(prepare, *given):
+    yield prepare(*given)
+
+
 @pytest.fixture(autouse=True)
-def heap_left_alone(monkeypatch):
-    """What is told to the C library would hold for all tests that follow."""
-    monkeypatch.setattr("alexnet.bench.memory.keep_memory", lambda: None)
-    monkeypatch.setattr("alexnet.bench.memory.usual_memory", lambda: None)
+def one_process(monkeypatch):
+    """The obvious way beside ours, thin as it is; and the heap is left alone, for all the tests that follow."""
+    for case in ("step", "inference", "tencrop"):
+        monkeypatch.setattr(f"alexnet.bench.{case}.apart", beside)
+    monkeypatch.setattr("alexnet.bench.run.keep_memory", lambda: None)
 
 
 @pytest.fixture

@@ -106,13 +106,15 @@ def test_a_loss_that_is_no_number_is_no_measurement():
 
 def test_answers_that_differ_are_no_measurement():
     images = torch.ones(2, 3)
-    same = {"obvious": lambda x: x, "ours": lambda x: x * 1.0001}
-    assert inference.compared_answers(same, images)["ours"] == pytest.approx(1e-4, rel=0.01)
-    with pytest.raises(JobFailed, match="ours answers otherwise"):
-        inference.compared_answers({"obvious": lambda x: x, "ours": lambda x: x * 1.01}, images)
-    assert inference.compared_answers({"obvious": lambda x: x, "OpenVINO, bfloat16": lambda x: x * 1.01}, images)
-    with pytest.raises(JobFailed):
-        inference.compared_answers({"obvious": lambda x: x, "ours": lambda x: x * float("nan")}, images)
+
+    def compared(name, factor):
+        return inference.compared_answers(images, {name: lambda x: x * factor}, images)
+
+    assert compared("ours", 1.0001)["ours"] == pytest.approx(1e-4, rel=0.01)
+    assert compared("OpenVINO, bfloat16", 1.01)
+    for factor in (1.01, float("nan")):
+        with pytest.raises(JobFailed, match="ours answers otherwise"):
+            compared("ours", factor)
 
 
 def test_the_loaders_see_as_many_images_each(small_images, settings, monkeypatch):

@@ -3,7 +3,6 @@
 import pytest
 
 from alexnet.bench import timing
-from alexnet.bench.memory import heap
 from alexnet.bench.timing import Timing, compared, take_turns
 
 
@@ -84,13 +83,3 @@ def test_a_turn_of_some_length_is_filled_with_calls_and_their_mean_counts():
     found = take_turns(ways, 2, clock, turn=6)
     assert clock.diary.count("slow") == 2 + 2  # warm-up, its timing, and one call a turn
     assert (found["slow"].seconds, found["fast"].seconds) == ([4, 4], [2, 3])
-
-
-def test_a_way_settles_unmeasured_where_the_heap_becomes_its_own(monkeypatch):
-    clock, told = Clock(), []
-    monkeypatch.setattr("alexnet.bench.memory.keep_memory", lambda: told.append("kept"))
-    monkeypatch.setattr("alexnet.bench.memory.usual_memory", lambda: told.append("usual"))
-    ways = {"obvious": clock.way("obvious", 9, 8, 1, 8, 1), "ours": clock.way("ours", 9, 8, 2, 2)}
-    found = take_turns(ways, 2, clock, enter=heap())
-    assert told == ["usual", "kept", "usual", "kept", "usual"]
-    assert (found["obvious"].seconds, found["ours"].seconds) == ([1, 1], [2, 2])

@@ -11,6 +11,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import alexnet
+from alexnet.api.searching import draw_similar
 from alexnet.cli import main
 
 
@@ -108,7 +109,7 @@ def test_show_similar_draws_queries_and_six_beside_each(work, capsys):
     with Image.open("five.png") as picture:
         assert picture.width > 500
     # An indexed query is not shown beside itself.
-    figure = alexnet.api.draw_similar("run", images, "index", "cpu", work / "again.png")
+    figure = draw_similar("run", images, "index", "cpu", work / "again.png")
     titles = [axes.get_title(loc="left") for axes in figure.axes[1:7]]
     assert len(titles) == 6
     assert not [title for title in titles if float(title.splitlines()[1]) < 1e-5]

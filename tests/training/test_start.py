@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet.api import train
+from alexnet.api.runs import train
 from alexnet.checkpoint import load_weights, weights_file
 from alexnet.data import Source, open_source
 from alexnet.errors import InputError

@@ -7,10 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.bench.memory import heap
+from alexnet.bench.apart import apart
 from alexnet.bench.obvious import PlainAlexNet
 from alexnet.bench.settings import Settings, finished
 from alexnet.bench.step import CLASSES, net_for
@@ -30,10 +31,7 @@ NEAR = {"float32": 1e-3, "bfloat16": 5e-2}  # largest difference allowed, as a s
 def measure(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
     """The obvious net in eager mode without gradients, ours as prepared for few and many images, and OpenVINO's."""
     net = net_for(settings, "he").to(settings.device).eval()  # scores of unlike images differ
-    plain = PlainAlexNet(net).to(settings.device).eval()
-    mean = net.mean.clone()
     answers: dict[str, Callable[[Tensor], Tensor]] = {
-        "obvious": lambda images: plain(images - mean),
         "torch, few images": for_inference(deepcopy(net), settings.device, 1),
         "torch, many images": for_inference(deepcopy(net), settings.device, MANY),
     }
@@ -42,17 +40,36 @@ def measure(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
             answers |= through_openvino(net, settings, Path(scratch))
         rows, differences = [], {}
         for batch in sorted({min(n, settings.batch) for n in BATCHES}):
-            images = torch.rand(batch, 3, settings.size, settings.size, device=settings.device).mul_(255)
-            differences[batch] = compared_answers(answers, images)
-            ways = {name: call(answer, images) for name, answer in answers.items()}
-            what = f"batch {batch}, {settings.size}x{settings.size}"
-            rows.append(compared(what, take_turns(ways, settings.repeats, turn=TURN, enter=heap()), batch))
+            images = images_of(settings, batch)
+            with apart(obvious_scores, settings, batch) as obvious:
+                ways = {"obvious": obvious} | {name: call(answer, images) for name, answer in answers.items()}
+                differences[batch] = compared_answers(torch.from_numpy(obvious()), answers, images)
+                what = f"batch {batch}, {settings.size}x{settings.size}"
+                rows.append(compared(what, take_turns(ways, settings.repeats, turn=TURN), batch))
     return {
         "what": "scores of the paper's AlexNet, batch after batch in turns of two seconds; obvious: torch's layers, "
         "eager float32 without gradients",
         "rows": rows,
         "largest_difference": differences,
     }
+
+
+def images_of(settings: Settings, batch: int) -> Tensor:
+    """Random images, float32 [batch, 3, size, size] in 0..255, on the device."""
+    chance = torch.Generator().manual_seed(settings.seed)
+    return torch.rand(batch, 3, settings.size, settings.size, generator=chance).mul_(255).to(settings.device)
+
+
+def obvious_scores(settings: Settings, batch: int) -> Callable[[], np.ndarray]:
+    """Scores of the obvious net, float32 [batch, classes], without gradients."""
+    net = net_for(settings, "he").to(settings.device)
+    plain, mean, images = PlainAlexNet(net).to(settings.device).eval(), net.mean.clone(), images_of(settings, batch)
+
+    def scores() -> np.ndarray:
+        with torch.no_grad():
+            return plain(images - mean).cpu().numpy()
+
+    return scores
 
 
 def through_openvino(net: Classifier, settings: Settings, scratch: Path) -> dict[str, Callable[[Tensor], Tensor]]:
@@ -91,18 +108,18 @@ def call(answer: Callable[[Tensor], Tensor], images: Tensor) -> Callable[[], Non
     return once
 
 
-def compared_answers(answers: dict[str, Callable[[Tensor], Tensor]], images: Tensor) -> dict[str, float]:
+def compared_answers(
+    wanted: Tensor, answers: dict[str, Callable[[Tensor], Tensor]], images: Tensor
+) -> dict[str, float]:
     """Largest difference of each way's scores to the obvious way's, as a share of the largest score.
 
     Raises:
         JobFailed: one is farther off than its numbers explain; its time would say nothing.
     """
     found = {}
-    with torch.no_grad():
-        scores = {name: answer(images).float() for name, answer in answers.items()}
-    wanted = scores["obvious"]
-    for name, given in scores.items():
-        difference = (given - wanted).abs().max() / wanted.abs().max()
+    for name, answer in answers.items():
+        with torch.no_grad():
+            difference = (answer(images).float().cpu() - wanted).abs().max() / wanted.abs().max()
         found[name] = float(difference)
         allowed = NEAR["bfloat16" if "bfloat16" in name else "float32"]
         if not found[name] <= allowed:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from alexnet.augment import ColourAxes, Draws, corners, draw, training_images
 from alexnet.bench import obvious
-from alexnet.bench.memory import heap
 from alexnet.bench.settings import Settings
 from alexnet.bench.synthetic import about, jpeg_folder
 from alexnet.bench.timing import compared, take_turns
@@ -35,7 +34,7 @@ def measure(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
         ways[f"packed {layout}, bytes"] = packed_pass(pack, settings, batch, floats=False)
         ways[f"packed {layout}, floats"] = packed_pass(pack, settings, batch, floats=True)
     with threads(1):
-        timings = take_turns(ways, settings.repeats, enter=heap())
+        timings = take_turns(ways, settings.repeats)
     seen = settings.images // batch * batch
     return {
         "what": "from files to batches, one thread; obvious: ImageFolder with the reference transforms; "

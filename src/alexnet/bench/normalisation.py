@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alexnet.bench.memory import heap
 from alexnet.bench.settings import Settings, finished
 from alexnet.bench.timing import compared, take_turns
 from alexnet.models.lrn import LRN, Implementation, response_norm_for, set_response_norm, works
@@ -26,9 +25,7 @@ def measure(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
         g = torch.randn(shape, device=settings.device)
         stages = stages_for(settings.device)
         for what, call in (("forward", forward), ("forward + backward", backward)):
-            timings = take_turns(
-                {name: call(stage, x, g) for name, stage in stages.items()}, settings.repeats, enter=heap()
-            )
+            timings = take_turns({name: call(stage, x, g) for name, stage in stages.items()}, settings.repeats)
             if not works("compiled", settings.device):  # it said so in a line, and ran op by op
                 timings.pop("compiled", None)
             rows.append(compared(f"{list(shape)}, {what}", timings))

@@ -10,6 +10,7 @@ import torch
 from alexnet.bench.conditions import conditions, load
 from alexnet.bench.settings import Settings
 from alexnet.bench.synthetic import H, W
+from alexnet.devices import keep_memory
 from alexnet.errors import InputError
 from alexnet.files import write_json
 from alexnet.progress import note
@@ -43,6 +44,7 @@ def bench(names: Sequence[str], settings: Settings, command: str, out: Path | No
     for name in wanted:
         if name not in CASES:
             raise InputError(f"there is no case {name!r}: choose among {', '.join(CASES)}, or all")
+    keep_memory()  # as training and testing do; the obvious way runs in a process of its own, see `apart`
     document = conditions(command) | {
         "device": str(settings.device),
         "threads": torch.get_num_threads(),

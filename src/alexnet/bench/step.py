@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alexnet.bench.memory import heap
+from alexnet.bench.apart import apart
 from alexnet.bench.obvious import RATE, PlainAlexNet, training_step
 from alexnet.bench.profile import profiled
 from alexnet.bench.settings import Settings, finished
@@ -29,18 +29,17 @@ PROFILED_STEPS = 2
 def measure(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
     """Steps on the same random images: the obvious net in eager float32, ours in float32 and in bfloat16."""
     images, labels = batch_of(settings)
-    ways: dict[str, Callable[[], Any]] = {
-        "obvious": training_step(PlainAlexNet(net_for(settings)).to(settings.device), images, labels)
-    }
+    ways: dict[str, Callable[[], Any]] = {}
     nets, chosen = {}, {}
-    for precision in ("float32", "bfloat16"):
-        name = f"ours, {precision}"
-        nets[name] = net_for(settings).to(settings.device)
-        ways[name], chosen[name] = our_step(nets[name], settings, precision, images, labels)
-    timings = take_turns(
-        {name: done(way, settings.device) for name, way in ways.items()}, settings.repeats, enter=heap()
-    )
-    refuse_diverged({name: float(way()) for name, way in ways.items()})
+    with apart(obvious_step, settings) as obvious:
+        ways["obvious"] = obvious
+        for precision in ("float32", "bfloat16"):
+            name = f"ours, {precision}"
+            nets[name] = net_for(settings).to(settings.device)
+            ways[name], chosen[name] = our_step(nets[name], settings, precision, images, labels)
+        calls = {name: done(way, settings.device) for name, way in ways.items()}
+        timings = take_turns(calls, settings.repeats)
+        refuse_diverged({name: float(way()) for name, way in ways.items()})
     what = f"batch {settings.batch}, {settings.size}x{settings.size}"
     profiles = {name: profiled(ways[name], net, PROFILED_STEPS) for name, net in nets.items()}
     return {
@@ -67,6 +66,12 @@ def batch_of(settings: Settings) -> tuple[Tensor, Tensor]:
     images = torch.rand(settings.batch, 3, settings.size, settings.size, generator=chance) * 255
     labels = torch.randint(CLASSES, (settings.batch,), generator=chance)
     return images.to(settings.device), labels.to(settings.device)
+
+
+def obvious_step(settings: Settings) -> Callable[[], float]:
+    """A step of the obvious net on the same images, which gives its loss."""
+    step = training_step(PlainAlexNet(net_for(settings)).to(settings.device), *batch_of(settings))
+    return lambda: float(step())
 
 
 def our_step(

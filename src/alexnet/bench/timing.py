@@ -5,6 +5,7 @@ The first call of each way is not measured. Beside the seconds of each call stan
 busy meanwhile, where the system tells it.
 """
 
+import multiprocessing
 import os
 import statistics
 import time
@@ -56,7 +57,6 @@ def take_turns(
     clock: Callable[[], float] = time.perf_counter,
     warm: bool = True,
     turn: float = 0.0,
-    enter: Callable[[str], bool] = lambda name: False,
 ) -> dict[str, Timing]:
     """Time every way `repeats` times, interleaved.
 
@@ -67,13 +67,10 @@ def take_turns(
         warm: call each once before, unmeasured.
         turn: seconds that a way is called for at each repeat, at least once; of several calls the mean counts. For
             work that comes call after call, where the caches and threads of the way before are soon forgotten.
-        enter: told the name of each way before its turn; where it answers True, the way is called once unmeasured, to
-            settle.
     """
     timings = {name: Timing() for name in ways}
     calls = dict.fromkeys(ways, 1)
     for name, way in ways.items() if warm else ():
-        enter(name)
         way()
         if turn > 0:
             begin = clock()
@@ -81,8 +78,6 @@ def take_turns(
             calls[name] = max(1, round(turn / (clock() - begin)))
     for number in range(repeats):
         for name in list(ways)[:: 1 if number % 2 == 0 else -1]:
-            if enter(name):
-                ways[name]()
             busy, begin = busy_seconds(), clock()
             for _ in range(calls[name]):
                 ways[name]()
@@ -114,15 +109,25 @@ def compared(
 
 
 def busy_seconds() -> tuple[float, float] | None:
-    """Core-seconds that all programs, and this one with its ended children, have used; None where it is not told."""
+    """Core-seconds that all programs, and this one with its children, have used; None where it is not told."""
     try:
         words = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     except OSError:
         return None
     user, nice, system, _idle, _wait, irq, soft, _steal = map(int, words)
-    own = os.times()
-    every = (user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK")
-    return every, own.user + own.system + own.children_user + own.children_system
+    own, tick = os.times(), os.sysconf("SC_CLK_TCK")
+    every = (user + nice + system + irq + soft) / tick
+    ours = own.user + own.system + own.children_user + own.children_system
+    return every, ours + sum(_ticks_of(child.pid) for child in multiprocessing.active_children()) / tick
+
+
+def _ticks_of(process: int | None) -> int:
+    """What a running process has used."""
+    try:
+        words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(words[11]) + int(words[12])
 
 
 def _others(before: tuple[float, float] | None, after: tuple[float, float] | None, seconds: float) -> float | None:

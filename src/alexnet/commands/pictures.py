@@ -12,7 +12,7 @@ def report(arguments: list[str]) -> int:
     parser = Parser("report", "Write RUN's report.html, one file that opens anywhere.")
     parser.add_argument("run", type=Path, help="a run's folder")
     asked = parser.parse_intermixed_args(arguments)
-    from alexnet.api import report as write
+    from alexnet.api.runs import report as write
 
     print(write(asked.run))
     return 0
@@ -43,8 +43,8 @@ def show(arguments: list[str]) -> int:
     if asked.what not in CATALOGUE:
         near = did_you_mean([asked.what], list(CATALOGUE))
         raise InputError(f"show does not know {asked.what!r}{near}: it draws {', '.join(CATALOGUE)}")
-    from alexnet.api import draw_similar
-    from alexnet.api import show as draw
+    from alexnet.api.drawing import show as draw
+    from alexnet.api.searching import draw_similar
 
     stem = Path(asked.images[0]).stem if asked.images else Path(asked.run).resolve().name
     out = asked.out or Path(f"{stem}-{asked.what}.png")

@@ -73,7 +73,7 @@ def train(arguments: list[str]) -> int:
             command=shlex.join(["alexnet", "train", *arguments]),
             given=[name for name in ("model", "size") if value_of(options, f"--{name}")],
         )
-    from alexnet.api import complete
+    from alexnet.api.runs import complete
     from alexnet.progress import note
     from alexnet.training.summary import closing_lines, opening_lines
 

@@ -90,8 +90,7 @@ class FeatureReader:
         return np.concatenate(found) if found else np.empty((0, self.features), np.float32)
 
     def _as_packed(self, pixels: np.ndarray) -> np.ndarray:
-        if not self.stored["native"]:
-            pixels = shorter_side_to(pixels, self.stored["stored"])
+        pixels = shorter_side_to(pixels, self.stored["stored"])
         return centre_square(pixels) if self.stored["crop"] == "centre" else pixels
 
 
@@ -110,7 +109,7 @@ def feature_reader(
     Raises:
         InputError: no such run; a stage that the net does not have.
     """
-    stored = {"native": packed.native, "stored": packed.stored, "crop": packed.manifest["crop"]}
+    stored = {"stored": packed.stored, "crop": packed.manifest["crop"]}
     return _reader(run, stage, unit, stored, device, len(packed))
 
 
@@ -120,7 +119,7 @@ def query_reader(run: str | Path, manifest: dict[str, Any], device: str = "auto"
     Raises:
         InputError: no such run; the vectors are of other weights.
     """
-    stored = {name: manifest[name] for name in ("native", "stored", "crop")}
+    stored = {name: manifest[name] for name in ("stored", "crop")}
     reader = _reader(run, manifest["stage"], manifest["normalised"] == "l2", stored, device, images=1)
     if reader.weights_sha256 != manifest["weights_sha256"]:
         raise InputError(

@@ -1,0 +1,127 @@
+"""Train, go on with a run, and report."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from alexnet.checkpoint import read_run
+from alexnet.data import Packed, Source, dataset_source, open_packed
+from alexnet.errors import InputError
+from alexnet.pictures.report import write_report
+from alexnet.progress import note
+from alexnet.recipe import Recipe
+from alexnet.recipes import as_fields, load_recipe, recipe_from
+from alexnet.training import start as starting
+from alexnet.training.loop import STOPPED, fit
+from alexnet.training.run import Run
+from alexnet.training.summary import finish
+
+
+def train(
+    source: Any = "digits",
+    recipe: str | Recipe = "practical",
+    out: str | Path | None = None,
+    weights: str | Path | None = None,
+    freeze: str | tuple[str, ...] = (),
+    device: str = "auto",
+    root: str | Path | None = None,
+    name: str = "dataset",
+    **fields: Any,
+) -> Path:
+    """Train a net; give the run's folder.
+
+    >>> import alexnet
+    >>> run = alexnet.train("digits", epochs=1)          # doctest: +SKIP
+    >>> alexnet.evaluate(run)["top1_error"]              # doctest: +SKIP
+    0.06
+
+    Args:
+        source: a SOURCE of the command line, or any map-style torch Dataset of (image, label), where an image is a
+            PIL image, an array uint8 [h, w] or [h, w, 3], or a float tensor [c, h, w] of 0..1.
+        recipe: a name, a YAML file, or a Recipe.
+        out: the run's folder; by default runs/<source>-<model>-<n>. An existing one is never overwritten.
+        weights: run or file to start from (fine-tuning); it brings its net and size, so leave these out.
+        freeze: stages that do not learn, such as ("conv1", "conv2").
+        device: "auto", "cpu", "cuda" or "mps".
+        root: where named sets are kept.
+        name: what a Dataset is called in the run's folder.
+        fields: fields of the recipe to set, such as `epochs=3`, `optimiser={"rate": 0.1}`.
+
+    The run is then tested and its report written, as on the command line.
+
+    Raises:
+        InputError: one line on what came, what was wanted and what to do.
+        JobFailed: the loss is not finite.
+    """
+    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    if fields:
+        chosen = recipe_from(_merged(as_fields(chosen), fields))
+    if not isinstance(source, str | Path | Source | Packed):
+        source = dataset_source(source, name)
+    run = starting.start(
+        str(source) if isinstance(source, Path) else source,
+        chosen,
+        out=Path(out) if out is not None else None,
+        weights=Path(weights) if weights is not None else None,
+        freeze=(freeze,) if isinstance(freeze, str) else freeze,
+        device=device,
+        root=Path(root) if root is not None else None,
+        command=f"alexnet.train({name if not isinstance(source, str) else source!r}, ...) in {sys.argv[0] or 'Python'}",
+        given=fields,
+    )
+    return _fitted(run)
+
+
+def resume(run: str | Path, source: str | Path | None = None, device: str = "auto") -> Path:
+    """Go on with a run that was stopped or killed, to its end; give its folder.
+
+    Args:
+        run: the run's folder.
+        source: where the images are now, if they were moved.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        InputError: no such run; it has ended; the images are gone or others.
+    """
+    return _fitted(starting.resume(Path(run), str(source) if source is not None else None, device))
+
+
+def complete(run: Run, reason: str) -> dict[str, Any]:
+    """Test a run that has ended and write its report; give what the command line prints."""
+    result = finish(run, reason)
+    return result | {"report": str(report(run.folder))}
+
+
+def report(run: str | Path) -> Path:
+    """Write a run's report.html, one file that opens anywhere; give its path.
+
+    Raises:
+        InputError: no such run.
+    """
+    folder = Path(run)
+    about = read_run(folder)
+    if "compared_with" in about:
+        raise InputError(
+            f"the weights in {folder} were brought in, so there is no training to report: measure them with "
+            f"alexnet evaluate {folder} SOURCE"
+        )
+    packed = Path(about["packed"])
+    images = open_packed(packed) if packed.is_dir() else None
+    return write_report(folder, images.read if images is not None else None)
+
+
+def _fitted(run: Run) -> Path:
+    reason = fit(run)
+    if reason == STOPPED:
+        note(f"stopped and saved; to go on: alexnet.resume({str(run.folder)!r})")
+        raise KeyboardInterrupt
+    complete(run, reason)
+    return run.folder
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        inner = base.get(name)
+        merged[name] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
