@@ -133,11 +133,15 @@ def test_a_query_goes_the_way_of_the_images_that_were_embedded(tiny_run, plain, 
     assert np.abs(found - vectors.array[:4]).max() < 1e-6
 
 
-def test_a_query_of_a_small_set_is_not_enlarged_twice(tiny_run, written):
+def test_a_query_is_brought_to_the_size_of_a_small_set(tiny_run, written):
     image = open_packed(written.manifest["packed"]).read(written.rows[:1])[0, :, :, 0]
     assert image.shape == (8, 8)
-    found = query_reader(tiny_run, written.manifest).vectors(image)
-    assert np.abs(found[0] - written.array[0]).max() <= 1e-5 * np.abs(written.array).max()
+    large = np.kron(image, np.ones((10, 10), np.uint8))
+    small = np.asarray(Image.fromarray(large).resize((8, 8), Image.Resampling.BILINEAR))
+    found = query_reader(tiny_run, written.manifest).vectors([image, large, small])
+    close = 1e-5 * np.abs(written.array).max()
+    assert np.abs(found[0] - written.array[0]).max() <= close
+    assert np.abs(found[1] - found[2]).max() <= close
 
 
 def test_a_query_by_other_weights_is_refused(tiny_run, written, tmp_path):

@@ -84,7 +84,13 @@ def embed(
     dtype = np.dtype(np.float16 if float16 else np.float32)
     manifest = {"format": FORMAT, "version": VERSION, "images": len(rows), "features": reader.features}
     manifest |= {"dtype": dtype.name} | reader.described()
-    manifest |= {"source": packed.name, "spec": packed.spec, "kind": packed.kind, "native": packed.native, "split": split}
+    manifest |= {
+        "source": packed.name,
+        "spec": packed.spec,
+        "kind": packed.kind,
+        "native": packed.native,
+        "split": split,
+    }
     manifest |= {"fingerprint": packed.fingerprint, "labelled": labelled}
     manifest["classes"] = packed.classes if labelled else []
     manifest["order_sha256"] = sha256(packed.digests[rows].tobytes()).hexdigest()  # fingerprints know no order

@@ -35,8 +35,8 @@ class FeatureReader:
         card: what it is and how images reach it.
         stage: whose output is taken.
         unit: divide each vector by its length; a vector of zeros stays one.
-        stored: how the images of the pack lie, which queries are brought to: "native" (bool, small images at their
-            own size), "stored" (shorter side in pixels), "crop" ("centre" or "none").
+        stored: how the images of the pack lie, which queries are brought to: "stored" (shorter side in pixels) and
+            "crop" ("centre" or "none").
         weights_sha256: of the file of weights.
     """
 
