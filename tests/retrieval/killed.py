@@ -1,8 +1,8 @@
 """Changes copies of an index in processes that are killed: run by test_faults.py.
 
-python killed.py INDEX VECTORS OUT
+python killed.py INDEX VECTORS OUT EVERY
 
-At every step that reaches the disk, one process after the other is killed, and more of them at moments that
+At each EVERYth step that reaches the disk, one process after the other is killed, and more of them at moments that
 chance picks. Each works on a copy of its own in OUT and writes into acknowledged.txt there what it was told to be done.
 """
 
@@ -68,11 +68,11 @@ def killed_at(step):
 
 def main():
     index, vectors, out = Path(sys.argv[1]), open_vectors(sys.argv[2]), Path(sys.argv[3])
-    chance, told, step = random.Random(0), [], 0
+    every, chance, told, step = int(sys.argv[4]), random.Random(0), [], 0
     while not told or told[-1]["status"]:
-        step += 1
+        step += every
         told.append(one(out / f"step-{step}", index, vectors, partial(killed_at, step), None))
-    for number in range(6):
+    for number in range(4):
         told.append(one(out / f"chance-{number}", index, vectors, lambda: None, chance.uniform(0, 0.1)))
     (out / "told.json").write_text(json.dumps(told))
 

@@ -25,13 +25,15 @@ AFTER = [FIRST, FIRST | SECOND, (FIRST | SECOND) - GONE, (FIRST | SECOND) - GONE
 """What the index holds after each of the changes of killed.py."""
 
 
-def test_an_index_whose_writer_is_killed_holds_what_was_acknowledged(vectors, tmp_path):
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_an_index_whose_writer_is_killed_holds_what_was_acknowledged(vectors, tmp_path, every):
     first, second = vectors(40), vectors(30, "w", seed=1)
     rows = np.concatenate([np.load(folder / "vectors.npy") for folder in (first, second)])
     create(first, tmp_path / "index", codes=32, method="hyperplanes").close()
     (tmp_path / "out").mkdir()
     script = Path(__file__).with_name("killed.py")
-    subprocess.run([sys.executable, script, tmp_path / "index", second, tmp_path / "out"], check=True)
+    command = [sys.executable, script, tmp_path / "index", second, tmp_path / "out", str(every)]
+    subprocess.run(command, check=True)
 
     met = Counter()
     for told in json.loads((tmp_path / "out" / "told.json").read_text()):
