@@ -17,8 +17,8 @@ from alexnet.retrieval.itq import fit_itq
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    """Auto-encoders of a second."""
-    monkeypatch.setattr(autoencoder, "STEPS", 300)
+    """Auto-encoders of half a second."""
+    monkeypatch.setattr(autoencoder, "STEPS", 200)
 
 
 @pytest.fixture(scope="module")
