@@ -26,6 +26,6 @@ lock: setup                               ## the versions that the tests ran wit
 results: setup                            ## the files behind the figures in README and docs
 	cd benchmarks && for name in $$(../$(IN)/python -c 'import errors; print(*errors.COMMANDS)'); do \
 		../$(IN)/python errors.py $$name || exit; done
-	$(IN)/python benchmarks/photographs.py && $(IN)/python benchmarks/lrn.py && $(IN)/python benchmarks/learning.py
+	$(IN)/python benchmarks/photographs.py && $(IN)/python benchmarks/learning.py
 	$(IN)/alexnet bench all --out results/bench.json && $(IN)/python benchmarks/growth.py && $(IN)/python benchmarks/gpu.py
 	$(IN)/python benchmarks/tables.py

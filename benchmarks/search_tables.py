@@ -1,4 +1,4 @@
-"""The tables of docs/search.md, from results/search.json."""
+"""The tables of docs/search.md, from results/search.json and results/search_speed.json."""
 
 from typing import Any
 
@@ -28,6 +28,27 @@ def search(words: dict[str, Any]) -> list[str]:
 def unseen(words: dict[str, Any]) -> list[str]:
     """The last five classes alone."""
     return HEAD + rows(("unseen-five", "unseen-fc7", "unseen-untrained", "unseen-pixels"))
+
+
+def cost(words: dict[str, Any]) -> list[str]:
+    """What a query costs, and opening."""
+    lines = ["| index | opened in | a query |", "|---|---:|---:|"]
+    found = result("search_speed")
+    for row in found["hamming"] if found else ():
+        query = row["query"]["median"] * 1000
+        lines.append(f"| {row['codes']:,} codes of {found['bits']} bits | {opened(row)} | {query:.2g} ms |")
+    if found:
+        exact = found["exact"]
+        what = f"{exact['rows']:,} features of {exact['features']:,} numbers"
+        lines.append(f"| {what}, exact L2 | {opened(exact)} | {exact['query']['median'] * 1000:.0f} ms |")
+        among = exact["query_among_200"]["median"] * 1000
+        lines.append(f"| the same, only the 200 of a short-list | {opened(exact)} | {among:.1f} ms |")
+    return lines
+
+
+def opened(row: dict[str, Any]) -> str:
+    """In milliseconds."""
+    return f"{row['opening']['median'] * 1000:.1f} ms"
 
 
 def rows(names: tuple[str, ...]) -> list[str]:

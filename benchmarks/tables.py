@@ -28,7 +28,6 @@ ENGLISH = speed_tables.ENGLISH | {
     "names": {"digits": "handwritten digits, 8x8", "fashion_mnist": "Fashion-MNIST, 28x28"},
     "photographs": "patches of nine photographs, 224x224",
     "family": "| net | parameters | images seen | training | test error | 95 % interval | `train FASHION` with |",
-    "norm": "| normalised | threads | ours | torch's | ratio |",
     "shape": "{} x {} x {} x {}",
     "seconds": "{:.0f} s",
 }
@@ -37,7 +36,6 @@ CHINESE = speed_tables.CHINESE | {
     "names": {"digits": "手写数字，8x8", "fashion_mnist": "Fashion-MNIST，28x28"},
     "photographs": "九张照片的小块，224x224",
     "family": "| 网络 | 参数 | 见过的图像 | 训练时间 | 测试错误率 | 95 % 区间 | `train FASHION` 的选项 |",
-    "norm": "| 归一化的张量 | 线程 | 本程序 | torch 的 | 倍数 |",
     "shape": "{} x {} x {} x {}",
     "seconds": "{:.0f} 秒",
 }
@@ -46,8 +44,8 @@ PAGES = {
     "README.md": (ENGLISH, ("errors", "family", "speed", "waits")),
     "README.zh.md": (CHINESE, ("errors", "family", "speed", "waits")),
     "docs/family.md": (ENGLISH, ("family",)),
-    "docs/speed.md": (ENGLISH, ("speed", "waits", "profile", "norm", "growth", "gpu", "families")),
-    "docs/search.md": (ENGLISH, ("search", "unseen")),
+    "docs/speed.md": (ENGLISH, ("speed", "waits", "profile", "growth", "gpu", "families")),
+    "docs/search.md": (ENGLISH, ("search", "unseen", "cost")),
 }
 
 
@@ -56,8 +54,8 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="change nothing, fail when a table is stale")
     check = parser.parse_args().check
     stale = []
-    rows = {"errors": errors, "family": family, "norm": norm}
-    rows |= {"search": search_tables.search, "unseen": search_tables.unseen}
+    rows = {"errors": errors, "family": family}
+    rows |= {name: getattr(search_tables, name) for name in ("search", "unseen", "cost")}
     rows |= {name: getattr(speed_tables, name) for name in SPEED}
     for name, (words, tables) in PAGES.items():
         path = ROOT / name
@@ -111,17 +109,6 @@ def family(words: dict[str, Any]) -> list[str]:
             f"| {words['seconds'].format(found['training_seconds'])} | **{test['top1_error']:.1%}** "
             f"| {low:.1%} – {high:.1%} | `{found['command'].removeprefix(FASHION)}` |"
         )
-    return rows
-
-
-def norm(words: dict[str, Any]) -> list[str]:
-    """One row a shape and number of threads."""
-    rows = [words["norm"], "|---|---:|---:|---:|---:|"]
-    found = result("lrn")
-    for row in found["results"] if found else []:
-        ours, torchs = (row["median"][name] * 1000 for name in ("ours", "torch"))
-        shape = words["shape"].format(*row["shape"])
-        rows.append(f"| {shape} | {row['threads']} | {ours:.0f} ms | {torchs:.0f} ms | **{row['ratio']:.1f}** |")
     return rows
 
 
