@@ -218,7 +218,7 @@ def nothing_given_up(monkeypatch):
 def test_a_short_run_is_not_compiled_and_a_long_one_is(nothing_given_up, monkeypatch):
     cpu = torch.device("cpu")
     monkeypatch.setenv("CXX", "true")  # a program that is there
-    assert response_norm_for(cpu, 60) == ("eager", "compiling pays in runs of 5 minutes and more")
+    assert response_norm_for(cpu, 60) == ("eager", "compiling pays in runs of 7 minutes and more")
     assert response_norm_for(cpu, 3600)[0] == response_norm_for(cpu, math.inf)[0] == "compiled"
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert response_norm_for(cpu, 3600) == ("eager", "no C++ compiler works here")

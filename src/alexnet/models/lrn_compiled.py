@@ -8,6 +8,7 @@ question to the outer loop, does better in one. Sizes are left open: one compila
 On a CPU this needs a C++ compiler. Where there is none, or where it fails, `lrn_eager` does the work, after one note.
 """
 
+import logging
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -111,6 +112,8 @@ class _Loops:
 
 
 def _compiled(function: Callable[..., None]) -> Callable[..., None]:
+    # It warns of GPU headers without a GPU, which a compilation for the processor has no use for.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     loop = torch.compile(function, dynamic=True)
 
     def call(*tensors: Tensor) -> None:
