@@ -2,7 +2,8 @@
 
 On a CPU with AMX (AlexNet at 227 pixels, 64 images, two threads, beside torch's own response normalisation in eager
 mode; results/bench.json): channels-last weights and our normalisation 3.0 times as fast, with the normalisation
-compiled 3.3 times. Compiling the whole net adds nothing to that. Channels-last weights made no net of the family slower.
+compiled 3.3 times. Compiling the whole net adds nothing to that. Channels-last weights made no net of the family
+slower.
 """
 
 from collections.abc import Callable
