@@ -161,10 +161,15 @@ def test_queries_of_other_classes_are_left_out_and_counted():
         compare(index, queries, bits=[], k=5, shortlist=20)
 
 
+def test_a_short_list_longer_than_the_index_is_all_of_it():
+    index, queries = clouds(80, 1), clouds(9, 2)
+    assert compare(index, queries, bits=[])["shortlist"] == 80
+
+
 def test_what_cannot_be_measured_is_an_error():
     index, queries = clouds(80, 1), clouds(9, 2)
-    with pytest.raises(InputError, match="k 10 and a short-list of 200 of 80 images"):
-        compare(index, queries)
+    with pytest.raises(InputError, match="k 30 and a short-list of 20 of 80 images"):
+        compare(index, queries, k=30, shortlist=20)
     with pytest.raises(InputError, match="queries of 23 numbers came, 24 are indexed"):
         compare(index, Labelled(queries.array[:, 1:], queries.labels, queries.digests), shortlist=20)
 

@@ -97,7 +97,7 @@ def compare(
         bits: lengths of codes; none measures exact search alone.
         methods: of METHODS.
         k: the first so many results count for precision and recall.
-        shortlist: images that are re-ranked, at least k.
+        shortlist: images that are re-ranked, at least k; of fewer images all.
         seed: of the codes, and of the order that equal Hamming distances have at the short-list's end.
 
     Returns:
@@ -115,7 +115,8 @@ def compare(
             f"queries of {queries.array.shape[1]} numbers came, {index.array.shape[1]} are indexed: "
             "embed both with one run and stage"
         )
-    if not 1 <= k <= shortlist <= n:
+    shortlist = min(shortlist, n)
+    if not 1 <= k <= shortlist:
         raise InputError(
             f"k {k} and a short-list of {shortlist} of {n} images: wanted is 1 <= k <= short-list <= images"
         )
