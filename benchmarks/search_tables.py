@@ -1,4 +1,4 @@
-"""The tables of docs/search.md, from results/search.json and results/search_speed.json."""
+"""The tables of docs/search.md, from results/search.json, search_speed.json and embedding.json."""
 
 from typing import Any
 
@@ -43,6 +43,15 @@ def cost(words: dict[str, Any]) -> list[str]:
         lines.append(f"| {what}, exact L2 | {opened(exact)} | {exact['query']['median'] * 1000:.0f} ms |")
         among = exact["query_among_200"]["median"] * 1000
         lines.append(f"| the same, only the 200 of a short-list | {opened(exact)} | {among:.1f} ms |")
+    return lines
+
+
+def embedding(words: dict[str, Any]) -> list[str]:
+    """What `embed` adds to the net."""
+    lines = ["| paper's AlexNet, 227 pixels, fc7 | images a second |", "|---|---:|"]
+    found = result("embedding")
+    for name, way in found["row"]["ways"].items() if found else ():
+        lines.append(f"| {name} | {way['images_per_second']:.0f} |")
     return lines
 
 

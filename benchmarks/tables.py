@@ -45,7 +45,7 @@ PAGES = {
     "README.zh.md": (CHINESE, ("errors", "family", "speed", "waits")),
     "docs/family.md": (ENGLISH, ("family",)),
     "docs/speed.md": (ENGLISH, ("speed", "waits", "profile", "growth", "gpu", "families")),
-    "docs/search.md": (ENGLISH, ("search", "unseen", "cost")),
+    "docs/search.md": (ENGLISH, ("search", "unseen", "cost", "embedding")),
 }
 
 
@@ -55,7 +55,7 @@ def main() -> None:
     check = parser.parse_args().check
     stale = []
     rows = {"errors": errors, "family": family}
-    rows |= {name: getattr(search_tables, name) for name in ("search", "unseen", "cost")}
+    rows |= {name: getattr(search_tables, name) for name in ("search", "unseen", "cost", "embedding")}
     rows |= {name: getattr(speed_tables, name) for name in SPEED}
     for name, (words, tables) in PAGES.items():
         path = ROOT / name
