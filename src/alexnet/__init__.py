@@ -40,20 +40,20 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from alexnet.api.drawing import show
     from alexnet.api.measuring import ensemble, evaluate, probe
     from alexnet.api.runs import report, resume, train
     from alexnet.api.searching import embed, index, open_index
     from alexnet.errors import InputError, JobFailed
     from alexnet.evaluation.predict import Answer, Prediction, Predictor, load
     from alexnet.models import build, names
+    from alexnet.pictures.show import show
     from alexnet.recipes import load_recipe
     from alexnet.retrieval.index import Hit, Index
     from alexnet.retrieval.vectors import Vectors
 
 # Public name -> where it lives.
 _HOMES = {
-    "show": "alexnet.api.drawing",
+    "show": "alexnet.pictures.show",
     "ensemble": "alexnet.api.measuring",
     "evaluate": "alexnet.api.measuring",
     "probe": "alexnet.api.measuring",

@@ -17,7 +17,6 @@ from alexnet.pictures.subject import open_subject
 from alexnet.retrieval import embed as embedding
 from alexnet.retrieval.build import create
 from alexnet.retrieval.index import Index
-from alexnet.retrieval.settings import Metric
 from alexnet.retrieval.vectors import Vectors
 
 
@@ -59,34 +58,7 @@ def embed(
     return embedding.embed(run, images, out, stage, split, float16, normalise, batch, place(root), device)
 
 
-def index(
-    vectors: str | Path,
-    out: str | Path,
-    codes: int | None = None,
-    method: str = "autoencoder",
-    metric: Metric = "l2",
-    store: str | None = None,
-    seed: int = 0,
-) -> Index:
-    """Make an index of a folder of vectors; give it, opened.
-
-    >>> found = alexnet.index("vectors", "photos-index", codes=128)  # doctest: +SKIP
-    >>> found.search("cat.jpg", top=3)[0].path                       # doctest: +SKIP
-    'photos/cats/1.jpg'
-
-    Args:
-        vectors: a folder that `embed` wrote; it stays where it is, and is needed.
-        out: the folder of the index, where nothing is yet.
-        codes: bits of a binary code, such as 128; None for features alone.
-        method: "autoencoder", "hyperplanes" or "itq", how codes are made.
-        metric: "l2" or "cosine", how features are compared.
-        store: http://HOST:PORT or http://HOST:PORT/NAME of a Milvus server that keeps the rows; by default the folder.
-        seed: of the codes.
-
-    Raises:
-        InputError: no vectors; `out` exists; a server that does not answer.
-    """
-    return create(vectors, out, codes, method, metric, store, seed)
+index = create
 
 
 def open_index(path: str | Path, run: str | Path | None = None, device: str = "auto") -> Index:

@@ -43,8 +43,8 @@ def show(arguments: list[str]) -> int:
     if asked.what not in CATALOGUE:
         near = did_you_mean([asked.what], list(CATALOGUE))
         raise InputError(f"show does not know {asked.what!r}{near}: it draws {', '.join(CATALOGUE)}")
-    from alexnet.api.drawing import show as draw
     from alexnet.api.searching import draw_similar
+    from alexnet.pictures.show import show as draw
 
     stem = Path(asked.images[0]).stem if asked.images else Path(asked.run).resolve().name
     out = asked.out or Path(f"{stem}-{asked.what}.png")

@@ -6,7 +6,7 @@ from torch import nn
 
 from alexnet.errors import InputError
 from alexnet.models import Classifier
-from alexnet.pictures.sheets import filters_block
+from alexnet.pictures.sheets import as_filters, filters_block
 from alexnet.pictures.style import figure, show_pixels, styled
 
 
@@ -22,13 +22,7 @@ def filters_figure(weights: np.ndarray, towers: int = 1, columns: int = 16) -> F
     Raises:
         InputError: weights of another shape, or towers that do not divide the filters.
     """
-    weights = np.asarray(weights, dtype=np.float32)
-    if weights.ndim != 4 or weights.shape[1] not in (1, 3) or not len(weights) or len(weights) % towers:
-        raise InputError(
-            f"weights {weights.shape} in {towers} towers; give [filters, 3 or 1, height, width], "
-            "the same number of filters in each tower"
-        )
-    each = len(weights) // towers
+    weights, each = as_filters(weights, towers)
     columns = min(columns, each)
     blocks = [filters_block(weights[start : start + each], columns) for start in range(0, len(weights), each)]
     wide = 0.47 * columns

@@ -30,13 +30,7 @@ def filters_sheet(weights: np.ndarray, towers: int = 1, columns: int = 16, cell:
     Raises:
         InputError: weights of another shape, or towers that do not divide the filters.
     """
-    weights = np.asarray(weights, dtype=np.float32)
-    if weights.ndim != 4 or weights.shape[1] not in (1, 3) or not len(weights) or len(weights) % towers:
-        raise InputError(
-            f"weights {weights.shape} in {towers} towers; give [filters, 3 or 1, height, width], "
-            "the same number of filters in each tower"
-        )
-    each = len(weights) // towers
+    weights, each = as_filters(weights, towers)
     blocks = [filters_block(weights[start : start + each], columns, cell) for start in range(0, len(weights), each)]
     if towers == 1:
         return png(blocks[0])
@@ -51,6 +45,21 @@ def filters_sheet(weights: np.ndarray, towers: int = 1, columns: int = 16, cell:
         sheet.paste(Image.fromarray(block), (0, top + head))
         top += head + block.shape[0] + gap
     return png(np.asarray(sheet))
+
+
+def as_filters(weights: np.ndarray, towers: int) -> tuple[np.ndarray, int]:
+    """Weights as float32 [filters, 3 or 1, h, w], and how many filters are a tower's.
+
+    Raises:
+        InputError: weights of another shape, or towers that do not divide the filters.
+    """
+    weights = np.asarray(weights, dtype=np.float32)
+    if weights.ndim != 4 or weights.shape[1] not in (1, 3) or not len(weights) or len(weights) % towers:
+        raise InputError(
+            f"weights {weights.shape} in {towers} towers; give [filters, 3 or 1, height, width], "
+            "the same number of filters in each tower"
+        )
+    return weights, len(weights) // towers
 
 
 def filters_block(weights: np.ndarray, columns: int = 16, cell: int = 44) -> np.ndarray:

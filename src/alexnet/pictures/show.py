@@ -38,7 +38,7 @@ from alexnet.pictures.patches import MOST_IMAGES as MOST_LOOKED_AT
 from alexnet.pictures.predictions import PANELS, predictions_figure
 from alexnet.pictures.report import read_run
 from alexnet.pictures.score_map import draw, score_map
-from alexnet.pictures.style import short
+from alexnet.pictures.style import refuse_other_suffixes, save, short
 from alexnet.pictures.subject import Subject, open_subject, pixels_of_view
 from alexnet.progress import track
 
@@ -95,12 +95,15 @@ def show(
     label: str | None = None,
     size: int | None = None,
     device: str = "auto",
+    out: str | Path | None = None,
 ) -> Figure:
-    """Draw a picture of a run.
+    """Draw a picture of a run; give it as a matplotlib Figure, and write it where told.
+
+    >>> alexnet.show(run, "maps", "cat.jpg", stage="conv2", out="maps.svg")  # doctest: +SKIP
 
     Args:
         run: a run's folder or a file of weights; for "architecture" and "c3" also the name of a net.
-        what: a name in `CATALOGUE`.
+        what: the name of a picture, as `alexnet show --help` lists them.
         images: what it looks at: one or several, each a path, bytes, a PIL image or an array uint8 [h, w, 3].
         stage: name of a stage.
         unit: number of one of its maps, from 1.
@@ -108,16 +111,22 @@ def show(
         size: in pixels: of a score map the shorter side of the image; of occlusion the side of the square; of
             "architecture" the side of the input.
         device: "auto", "cpu", "cuda" or "mps".
+        out: a .png or .svg file.
 
     Raises:
         InputError: another name; an option that means nothing to that picture; a picture that the net or the run
             cannot give.
     """
+    if out is not None:
+        refuse_other_suffixes(Path(out))  # before minutes of work
     given = list(images) if isinstance(images, list | tuple) else [images]
     check(what, given, {"stage": stage, "unit": unit, "label": label, "size": size})
     if what not in DRAWN:  # it is drawn from an index, which stands beside this room
         raise InputError(f"{what} needs an index: alexnet show RUN {what} --index INDEX")
-    return DRAWN[what](Wanted(run, given, stage, unit, label, size, device))
+    drawing = DRAWN[what](Wanted(run, given, stage, unit, label, size, device))
+    if out is not None:
+        save(drawing, Path(out))
+    return drawing
 
 
 def check(what: str, images: Sequence[Any], options: dict[str, Any]) -> None:

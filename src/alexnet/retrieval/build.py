@@ -29,14 +29,18 @@ def create(
     store: str | None = None,
     seed: int = 0,
 ) -> Index:
-    """Make an index of a folder of vectors.
+    """Make an index of a folder of vectors; give it, opened. From Python it is `alexnet.index`.
+
+    >>> found = alexnet.index("vectors", "photos-index", codes=128)  # doctest: +SKIP
+    >>> found.search("cat.jpg", top=3)[0].path                       # doctest: +SKIP
+    'photos/cats/1.jpg'
 
     The vectors stay where they are: the index holds their path, relative to itself, and their SHA-256.
 
     Args:
-        vectors: a folder that `embed` wrote.
+        vectors: a folder that `embed` wrote; it is needed as long as the index.
         out: the folder of the index, where nothing is yet.
-        codes: bits of a code, a multiple of 8; None for features alone.
+        codes: bits of a binary code, a multiple of 8; None for features alone.
         method: "autoencoder", "hyperplanes" or "itq", how codes are made.
         metric: "l2" or "cosine", how features are compared.
         store: http://HOST:PORT or http://HOST:PORT/NAME of a Milvus server that keeps the rows; by default the folder.
