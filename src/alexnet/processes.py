@@ -1,0 +1,96 @@
+"""One process among several: which it is, which rows are its own, and what all of them put together.
+
+A single process is the same with a size of 1, so callers need not ask. `parallel/` starts and joins the processes;
+this module knows torch.distributed alone. Numbers on the host go by gloo, also where a GPU's own go by NCCL.
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+
+def size() -> int:
+    """How many processes work together; 1 where none were joined."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    return dist.get_rank() if size() > 1 else 0
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes files and talks to people."""
+    return rank() == 0
+
+
+def local_rank() -> int:
+    """The number of this process on its machine, which is that of its GPU."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if size() > 1 else 0
+
+
+def own_rows(n: int, part: int | None = None, parts: int | None = None) -> slice:
+    """Which of `n` rows are this process's: one slice each, in the order of the processes, as equal as can be.
+
+    Args:
+        n: rows in all; with fewer than processes some slices are empty.
+        part, parts: another number and count than this process's rank and the number of processes.
+    """
+    part, parts = rank() if part is None else part, size() if parts is None else parts
+    return slice(n * part // parts, n * (part + 1) // parts)
+
+
+def all_rows(own: np.ndarray, n: int) -> np.ndarray:
+    """The rows of all processes in order, in every process: [own rows, ...] -> [n, ...], same dtype.
+
+    Args:
+        own: rows `own_rows(n)` of the whole.
+        n: rows of the whole.
+    """
+    if size() == 1:
+        return own
+    shares = [own_rows(n, part) for part in range(size())]
+    longest = max(share.stop - share.start for share in shares)
+    padded = np.zeros((longest, *own.shape[1:]), own.dtype)
+    padded[: len(own)] = own
+    mine = torch.from_numpy(padded.view(np.uint8) if padded.dtype.kind == "V" else padded)
+    parts = [torch.empty_like(mine) for _ in shares]
+    dist.all_gather(parts, mine)
+    rows = [part[: share.stop - share.start].numpy() for part, share in zip(parts, shares)]
+    return np.concatenate(rows).view(own.dtype)
+
+
+def total(values: Tensor) -> Tensor:
+    """The sum over all processes, in a new tensor on the host, in every process."""
+    values = values.detach().cpu().clone()
+    if size() > 1:
+        dist.all_reduce(values)
+    return values
+
+
+def told_by_first(value: Any = None) -> Any:
+    """What the first process gives here, in every process; any picklable value."""
+    if size() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def told_by_all(value: Any) -> list[Any]:
+    """What each process gives here, in the order of the processes, in every process; any picklable value."""
+    if size() == 1:
+        return [value]
+    values: list[Any] = [None] * size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    if size() > 1:
+        dist.barrier()
