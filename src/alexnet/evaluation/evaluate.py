@@ -14,6 +14,7 @@ from alexnet.data import Packed, Source, open_packed, open_source, packed_for, s
 from alexnet.data.source import TEST, VALIDATION
 from alexnet.devices import choose_device
 from alexnet.errors import InputError
+from alexnet.evaluation.answers import answers_of, write_answers
 from alexnet.evaluation.baselines import majority_error, nearest_pixel_error
 from alexnet.evaluation.calibrate import apply_temperature, expected_calibration_error
 from alexnet.evaluation.classify import probabilities
@@ -92,7 +93,7 @@ def evaluate(
     result["mistakes"] = mistakes(p, labels, rows, packed, card)
     own = Path(run).is_dir() and packed.fingerprint == card.fingerprint and part == "test"
     if own and precision == "float32":
-        keep(Path(run), result, packed, card, rows, labels)
+        keep(Path(run), result, p, packed, card, rows, labels)
     return result
 
 
@@ -228,8 +229,19 @@ def trained_on(folder: Path, digests: np.ndarray) -> int | None:
     return sum(digest.tobytes() in seen for digest in digests)
 
 
-def keep(run: Path, result: dict[str, Any], packed: Packed, card: Card, rows: np.ndarray, labels: np.ndarray) -> None:
-    """Write evaluation.json: the recipe's own views are the headline, others stand beside them in `by_views`."""
+def keep(
+    run: Path,
+    result: dict[str, Any],
+    p: np.ndarray,
+    packed: Packed,
+    card: Card,
+    rows: np.ndarray,
+    labels: np.ndarray,
+) -> None:
+    """Write evaluation.json: the recipe's own views are the headline, others stand beside them in `by_views`.
+
+    The answers of the headline to each image go to answers.npz.
+    """
     path = run / "evaluation.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if before.get("step") != card.step:  # of other weights, before the run went on
@@ -247,6 +259,8 @@ def keep(run: Path, result: dict[str, Any], packed: Packed, card: Card, rows: np
             "majority": {"error": majority_error(packed.labels[train], labels, len(card.classes))},
             "nearest_pixel": nearest_pixel_error(packed, train, rows),
         }
+    if whole is result:
+        write_answers(run, answers_of(p, labels, rows, packed.digests[rows], result["views"], card.step))
     write_json(path, whole | {"by_views": by_views, "baselines": baselines})
 
 
