@@ -1,6 +1,7 @@
 import time
 
 import pytest
+
 from parallel.launching import launched
 
 
