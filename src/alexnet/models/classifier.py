@@ -168,16 +168,16 @@ class Classifier(nn.Module):
     def scores_and_loss(
         self, images: Tensor, labels: Tensor, class_weights: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Scores, float32 [n classes], and the terms of `loss`, from one forward pass.
+        """Scores, float32 (float64 of a net in float64) [n classes], and the terms of `loss`, from one forward pass.
 
         In training each side classifier adds a term of its name: its weight times its cross-entropy.
         """
         beside: dict[str, Tensor] = {}
-        scores = _one_each(self._through(images, self._names[-1], beside if self.training else None)).float()
+        scores = _wide(_one_each(self._through(images, self._names[-1], beside if self.training else None)))
         terms = {"cross_entropy": cross_entropy(scores, labels, class_weights)}
         for name, theirs in beside.items():
             weight = self.sides[name].weight
-            terms[name] = weight * cross_entropy(_one_each(theirs).float(), labels, class_weights)
+            terms[name] = weight * cross_entropy(_wide(_one_each(theirs)), labels, class_weights)
         return scores, terms
 
     def _through(self, images: Tensor, last: str, beside: dict[str, Tensor] | None = None) -> Tensor:
@@ -224,6 +224,11 @@ def cross_entropy(scores: Tensor, labels: Tensor, class_weights: Tensor | None =
 def _one_each(scores: Tensor) -> Tensor:
     """Scores [n classes]; a map of them is averaged over its positions."""
     return scores if scores.dim() == 2 else scores.mean((2, 3))
+
+
+def _wide(scores: Tensor) -> Tensor:
+    """Scores wide enough for a loss, also where the net computes in 16 bits."""
+    return scores if scores.dtype == torch.float64 else scores.float()
 
 
 def _fit_mean(net: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
