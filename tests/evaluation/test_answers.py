@@ -35,7 +35,7 @@ def test_a_damaged_file_is_said_in_one_line(tmp_path):
     whole = (tmp_path / NAME).read_bytes()
     for broken in (whole[:200], b"no zip", whole[:-300]):
         (tmp_path / NAME).write_bytes(broken)
-        with pytest.raises(InputError, match="alexnet evaluate .* writes it anew"):
+        with pytest.raises(InputError, match="alexnet evaluate"):
             read_answers(tmp_path)
 
 

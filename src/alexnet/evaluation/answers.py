@@ -79,7 +79,7 @@ def read_answers(run: Path) -> Answers | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             found = {field.name: kept[field.name] for field in fields(Answers)}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(f"{path} cannot be read ({error}): alexnet evaluate {run} writes it anew") from None
