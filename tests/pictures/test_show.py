@@ -19,7 +19,7 @@ from alexnet.pictures.features import features_figure, plane
 from alexnet.pictures.filters import filters_figure
 from alexnet.pictures.maps import maps_figure
 from alexnet.pictures.predictions import predictions_figure
-from alexnet.pictures.report import read_run
+from alexnet.pictures.records import read_run
 from alexnet.pictures.show import DRAWN
 from alexnet.pictures.style import svg
 

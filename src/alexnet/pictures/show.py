@@ -5,6 +5,7 @@ A picture is a function of its own file that takes arrays or a net. Here each is
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from alexnet.evaluation.baselines import first_by_rank
 from alexnet.evaluation.evaluate import class_numbers
 from alexnet.evaluation.probe import before_classifier, stage_features
 from alexnet.models import ALIASES, MODELS, Classifier, build
-from alexnet.models.alignment import Alignment, alignment
+from alexnet.models.alignment import alignment
 from alexnet.options import did_you_mean
 from alexnet.pictures.architecture import architecture_figure
 from alexnet.pictures.c3 import c3_figure, table_of
@@ -27,16 +28,17 @@ from alexnet.pictures.catalogue import CATALOGUE
 from alexnet.pictures.confusion import confusion_figure
 from alexnet.pictures.curves import curves_figure
 from alexnet.pictures.errors import classes_figure
-from alexnet.pictures.explain import gradcam, last_maps, occlusion, saliency
+from alexnet.pictures.explain import last_maps
 from alexnet.pictures.features import MOST_IMAGES as MOST_LAID_OUT
 from alexnet.pictures.features import features_figure, plane
 from alexnet.pictures.filters import filters_figure, first_filters
+from alexnet.pictures.heat import Method, heat_of
 from alexnet.pictures.maps import maps_figure, one_map, towers_of
 from alexnet.pictures.overlay import extent_of, overlay
 from alexnet.pictures.patches import EACH, patch, patches_figure, spread, strongest
 from alexnet.pictures.patches import MOST_IMAGES as MOST_LOOKED_AT
 from alexnet.pictures.predictions import PANELS, predictions_figure
-from alexnet.pictures.report import read_run
+from alexnet.pictures.records import read_run
 from alexnet.pictures.score_map import draw, score_map
 from alexnet.pictures.style import refuse_other_suffixes, save, short
 from alexnet.pictures.subject import Subject, open_subject, pixels_of_view
@@ -194,37 +196,13 @@ def _classes(wanted: Wanted) -> Figure:
     return classes_figure(wanted.evaluation())
 
 
-def _saliency(wanted: Wanted) -> Figure:
-    subject, view, number, named = _asked_class(wanted)
-    heat = saliency(subject.net, view, number).cpu().numpy()
-    at = Alignment(0.0, 1, 1)
-    # A few pixels are far steeper than all others: the scale ends before them, so that the rest is seen.
-    most = float(np.quantile(heat, 0.995)) or 1.0
-    title, scale = f"saliency for {named}", "change of the score per level (of 255)"
-    return overlay(pixels_of_view(view), heat, extent_of(at, *heat.shape), title, scale, (0, most))
-
-
-def _occlusion(wanted: Wanted) -> Figure:
-    subject, view, number, named = _asked_class(wanted)
-    size = view.shape[2]
-    side = wanted.size if wanted.size is not None else max(1, size // 5)
-    falls, at = occlusion(subject.net, view, number, side, max(1, round(size / 16)))
-    heat = falls.cpu().numpy()
-    most = float(np.abs(heat).max()) or 1.0
-    limits = (-most if heat.min() < -0.05 * most else 0.0, most)
-    title = f"a square of {side} pixels against {named}"
-    return overlay(
-        pixels_of_view(view), heat, extent_of(at, *heat.shape), title, "fall of the class's probability", limits
-    )
-
-
-def _gradcam(wanted: Wanted) -> Figure:
+def _heat(wanted: Wanted, method: Method) -> Figure:
     subject, view, number, named = _asked_class(wanted)
     stage = subject.stage(wanted.stage, last_maps(subject.net))
-    found, at = gradcam(subject.net, view, number, stage)
-    heat = found.cpu().numpy()
-    extent, most = extent_of(at, *heat.shape), float(heat.max()) or 1.0
-    return overlay(pixels_of_view(view), heat, extent, f"Grad-CAM at {stage} for {named}", "weight", (0, most))
+    heat = heat_of(method, subject.net, view, number, stage, wanted.size)
+    against = "against" if method == "occlusion" else "for"
+    title, extent = f"{heat.what} {against} {named}", extent_of(heat.at, *heat.values.shape)
+    return overlay(pixels_of_view(view), heat.values, extent, title, heat.scale, heat.limits)
 
 
 def _asked_class(wanted: Wanted) -> tuple[Subject, Tensor, int, str]:
@@ -289,9 +267,9 @@ DRAWN: dict[str, Callable[[Wanted], Figure]] = {
     "curves": _curves,
     "confusion": _confusion,
     "classes": _classes,
-    "saliency": _saliency,
-    "occlusion": _occlusion,
-    "gradcam": _gradcam,
+    "saliency": partial(_heat, method="saliency"),
+    "occlusion": partial(_heat, method="occlusion"),
+    "gradcam": partial(_heat, method="gradcam"),
     "score_map": _score_map,
     "patches": _patches,
     "features": _features,
