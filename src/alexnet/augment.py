@@ -39,6 +39,10 @@ class Draws:
     colour: Tensor
     zoom: Tensor
 
+    def of(self, rows: slice) -> "Draws":
+        """What chance decides for some of the images."""
+        return Draws(self.position[rows], self.mirror[rows], self.colour[rows], self.zoom[rows])
+
 
 @dataclass(frozen=True)
 class ColourAxes:

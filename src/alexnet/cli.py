@@ -12,8 +12,9 @@ from alexnet.commands.pictures import report, show
 from alexnet.commands.search import embed, evaluate_search, index, search
 from alexnet.commands.testing import ensemble, evaluate, predict, probe
 from alexnet.commands.training import train
-from alexnet.errors import InputError, JobFailed
+from alexnet.errors import InputError, JobFailed, PeerLost
 from alexnet.options import did_you_mean
+from alexnet.parallel.launch import leave_outcome, started_by_torchrun, together
 from alexnet.version import __version__
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -39,10 +40,21 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "bench": bench,
 }
 
+SHARED = ("train", "evaluate", "predict", "embed")
+"""Commands whose work several processes can share."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; give the exit code: 0 done, 1 the job failed, 2 wrong usage or input, 130 stopped."""
     given = sys.argv[1:] if arguments is None else arguments
+    code = _run(given)
+    if code and started_by_torchrun():
+        sys.stdout.flush()
+        os._exit(code)  # what torch still holds of processes that are gone could keep this one for ever
+    return code
+
+
+def _run(given: list[str]) -> int:
     if not given or given[0] in ("-h", "--help", "help"):
         print(_overview())
         return 0
@@ -54,21 +66,33 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError(
                 f"there is no command {given[0]!r}{did_you_mean(given[:1], list(COMMANDS))}: see alexnet --help"
             )
-        return COMMANDS[given[0]](given[1:])
-    except InputError as error:
-        print(f"alexnet: {error}", file=sys.stderr)
-        return 2
-    except JobFailed as error:
+        if given[0] in SHARED:
+            code = together(COMMANDS[given[0]], given)
+        else:
+            code = COMMANDS[given[0]](given[1:])
+        return 0 if code and leave_outcome(code, "") else code
+    except PeerLost as error:
         print(f"alexnet: {error}", file=sys.stderr)
         return 1
+    except InputError as error:
+        return _failed(2, str(error))
+    except JobFailed as error:
+        return _failed(1, str(error))
     except KeyboardInterrupt:
-        print("alexnet: stopped", file=sys.stderr)
-        return 130
+        return _failed(130, "stopped")
     except BrokenPipeError:  # whoever read the output has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except SystemExit as done:  # a parser that printed its help
         return int(done.code or 0)
+
+
+def _failed(code: int, message: str) -> int:
+    """Say why, here or by the process that launched this one; give the exit code."""
+    if leave_outcome(code, message):
+        return 0
+    print(f"alexnet: {message}", file=sys.stderr)
+    return code
 
 
 def _overview() -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from alexnet import processes
 from alexnet.errors import InputError
 
 
@@ -25,6 +26,8 @@ def choose_device(name: str = "auto") -> torch.device:
         raise InputError(
             f"torch finds no {kind} device here: take --device cpu, or --device auto for the best there is"
         )
+    if name == "cuda" and processes.size() > 1:
+        return torch.device("cuda", processes.local_rank())
     return torch.device(name)
 
 
@@ -50,4 +53,5 @@ def environment(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
+        "processes": processes.size(),
     }

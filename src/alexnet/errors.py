@@ -14,3 +14,7 @@ class JobFailed(RuntimeError):
 
     The message is one line that says what happened and what to change; exit code 1.
     """
+
+
+class PeerLost(JobFailed):
+    """Another process of the same job died or did not answer; the job can be taken up again."""

@@ -67,6 +67,13 @@ def json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
+def parallel_options(parser: argparse.ArgumentParser) -> None:
+    """What `parallel/launch.py` takes from the command before its parser sees it; here for --help alone."""
+    parser.add_argument("--devices", help="work in so many processes on this machine, each with a GPU of its own")
+    parser.add_argument("--timeout", help="seconds in which each of them must come to the end of a step (300)")
+    parser.add_argument("--restarts", help="how often all are started again when one dies (3)")
+
+
 def print_json(value: Any) -> int:
     """Print the one JSON document of a command; give its exit code, 0."""
     print(json.dumps(value, ensure_ascii=False, allow_nan=False))

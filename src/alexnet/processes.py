@@ -5,12 +5,35 @@ this module knows torch.distributed alone. Numbers on the host go by gloo, also 
 """
 
 import os
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch import distributed as dist
+
+PATIENCE = timedelta(days=1)
+"""How long the others wait where the first process packs, writes or measures alone."""
+
+_patient: list[dist.ProcessGroup] = []
+
+
+def join(backend: str, timeout: float) -> None:
+    """Join the processes that torchrun started; its environment says who and where.
+
+    Args:
+        backend: torch's name of one, such as "gloo".
+        timeout: seconds after which a process that does not answer within a step counts as lost.
+    """
+    dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+    _patient.append(dist.new_group(timeout=PATIENCE, backend="gloo"))
+
+
+def leave() -> None:
+    """Leave the others; graphs and meshes made of them must be gone by then."""
+    _patient.clear()
+    dist.destroy_process_group()
 
 
 def size() -> int:
@@ -77,7 +100,7 @@ def told_by_first(value: Any = None) -> Any:
     if size() == 1:
         return value
     box = [value]
-    dist.broadcast_object_list(box, src=0)
+    dist.broadcast_object_list(box, src=0, group=_waiting())
     return box[0]
 
 
@@ -86,11 +109,25 @@ def told_by_all(value: Any) -> list[Any]:
     if size() == 1:
         return [value]
     values: list[Any] = [None] * size()
-    dist.all_gather_object(values, value)
+    dist.all_gather_object(values, value, group=_waiting())
     return values
 
 
 def wait_for_all() -> None:
     """Go on when every process has come here."""
     if size() > 1:
-        dist.barrier()
+        dist.barrier(_waiting())
+
+
+def any_of(*flags: bool) -> list[bool]:
+    """Of each flag whether it is up in any process."""
+    if size() == 1:
+        return list(flags)
+    raised = torch.tensor(flags, dtype=torch.uint8)
+    dist.all_reduce(raised, dist.ReduceOp.MAX)
+    return raised.bool().tolist()
+
+
+def _waiting() -> dist.ProcessGroup | None:
+    """The group in which the others wait for the first; the usual one where somebody else joined the processes."""
+    return _patient[0] if _patient else None

@@ -4,14 +4,23 @@ import shlex
 from pathlib import Path
 
 from alexnet.errors import InputError
-from alexnet.options import did_you_mean, parted, print_json, value_of
+from alexnet.options import did_you_mean, parallel_options, parted, print_json, value_of
 
 TRAIN = (
     "Train a net on SOURCE, test it on images it has not seen, and write a report. SOURCE is a folder of class folders "
     "(or one with train/, val/, test/ inside), a CSV or text list, a packed folder, a folder of IDX files, or a name: "
     "digits, mnist, fashion-mnist, cifar10, imagenette, flowers102, imagenet."
 )
-RESUME_OPTIONS = {"--resume", "--source", "--device", "--save_every", "--board", "--json"}
+RESUME_OPTIONS = {
+    "--resume",
+    "--source",
+    "--device",
+    "--towers",
+    "--fully_connected",
+    "--save_every",
+    "--board",
+    "--json",
+}
 
 
 def train(arguments: list[str]) -> int:
@@ -31,6 +40,14 @@ def train(arguments: list[str]) -> int:
     parser.add_argument("--resume", help="go on with a run that was stopped or killed")
     parser.add_argument("--source", dest="moved", help="with --resume: where the images are now")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--towers", type=int, choices=(1, 2), default=1, help="2: each tower in a process of its own")
+    parser.add_argument(
+        "--fully_connected",
+        choices=("whole", "split"),
+        default="whole",
+        help="split: its units among the processes (Krizhevsky, 2014); whole: in each",
+    )
+    parallel_options(parser)
     parser.add_argument("--root", help="where named sets are kept")
     parser.add_argument("--save_every", type=float, default=60.0, help="seconds between two saved states")
     parser.add_argument("--board", action="store_true", help="also write TensorBoard's events")
@@ -46,10 +63,15 @@ def train(arguments: list[str]) -> int:
     from alexnet.devices import keep_memory
     from alexnet.training.journal import board_class
     from alexnet.training.loop import STOPPED, fit
+    from alexnet.training.shared_start import start_shared
     from alexnet.training.start import resume, start
 
     if asked.board:
         board_class()
+    if asked.towers == 2 and asked.fully_connected == "split":
+        raise InputError("--towers 2 splits the fully-connected layers already: leave --fully_connected out")
+    layout = "towers" if asked.towers == 2 else "split" if asked.fully_connected == "split" else "data"
+    out = Path(asked.out) if asked.out else None
     if asked.resume:
         names = [word.split("=")[0] for word in options if word.startswith("--")]
         others = [name for name in names if name not in RESUME_OPTIONS] + positionals
@@ -58,20 +80,26 @@ def train(arguments: list[str]) -> int:
                 f"--resume goes on with the run's own source and recipe, {others[0]} cannot be changed: "
                 f"leave it out, or start a new run with --from {asked.resume}"
             )
-        run = resume(Path(asked.resume), asked.moved, asked.device)
+        run = resume(Path(asked.resume), asked.moved, asked.device, layout)
     else:
         if asked.moved:
             raise InputError("--source says where a resumed run finds its images: give SOURCE without the --source")
-        run = start(
-            asked.source,
-            recipe,
-            out=Path(asked.out) if asked.out else None,
-            weights=Path(asked["from"]) if asked["from"] else None,
-            freeze=tuple(name.strip() for name in asked.freeze.split(",")) if asked.freeze else (),
-            device=asked.device,
-            root=Path(asked.root) if asked.root else None,
-            command=shlex.join(["alexnet", "train", *arguments]),
-            given=[name for name in ("model", "size") if value_of(options, f"--{name}")],
+        run = start_shared(
+            lambda: start(
+                asked.source,
+                recipe,
+                out=out,
+                weights=Path(asked["from"]) if asked["from"] else None,
+                freeze=tuple(name.strip() for name in asked.freeze.split(",")) if asked.freeze else (),
+                device=asked.device,
+                root=Path(asked.root) if asked.root else None,
+                command=shlex.join(["alexnet", "train", *arguments]),
+                given=[name for name in ("model", "size") if value_of(options, f"--{name}")],
+                layout=layout,
+            ),
+            asked.device,
+            layout,
+            out,
         )
     from alexnet.api.runs import complete
     from alexnet.progress import note

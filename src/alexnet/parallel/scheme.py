@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
+from alexnet import processes
+from alexnet.errors import InputError
 from alexnet.models import Classifier
 
 
@@ -23,10 +25,14 @@ class Scheme:
         loss_factor: what a loss, a mean over the whole batch's rows that this process sees, is multiplied by before
             `backward`, so that the gradients which the update finds are those of one process.
         copies: how many processes see the same rows, so that sums over all processes count them so often.
+        replica, replicas: which of so many equal parts of a batch's rows are this process's.
+        can_be_compiled: whether forward pass and loss of `own_net` can be.
     """
 
     loss_factor = 1.0
     copies = 1
+    replica, replicas = 0, 1
+    can_be_compiled = True
 
     def __init__(self, net: Classifier, optimiser: torch.optim.SGD):
         self.net, self.optimiser = net, optimiser
@@ -39,7 +45,21 @@ class Scheme:
         Raises:
             InputError: a batch that cannot be shared so.
         """
-        return slice(0, n)
+        if n < self.replicas:
+            raise InputError(
+                f"a batch of {n} images cannot be shared by {self.replicas} processes: raise --optimiser.batch, or "
+                "lower --devices"
+            )
+        return processes.own_rows(n, self.replica, self.replicas)
+
+    def parts(self, n: int, micro_batch: int | None) -> int:
+        """In how many parts this process's rows of a batch of `n` go through its net: in all processes as many."""
+        longest = -(-n // self.replicas)
+        return -(-longest // (micro_batch or longest))
+
+    def dropped_rows(self, rows: slice) -> slice:
+        """Which rows of the whole batch the dropouts see when `rows` of it go through this process's net."""
+        return rows
 
     def forward(
         self, images: Tensor, labels: Tensor, class_weights: Tensor | None = None

@@ -21,7 +21,7 @@ from alexnet.training.run import Run
 
 @dataclass(frozen=True)
 class Fed:
-    """A batch as the step takes it.
+    """This process's rows of a batch, as the step takes them.
 
     Attributes:
         images: float32 [n, 3, size, size] on the run's device, in the memory format of its speed; augmented, 0..255 but
@@ -50,10 +50,13 @@ class Arrived:
     copied: torch.cuda.Event | None
 
 
-def feed(run: Run, batches: Batches, epoch: int, start: int, noise: Callable[[int], float]) -> Iterator[Fed]:
+def feed(
+    run: Run, batches: Batches, epoch: int, start: int, noise: Callable[[int], float], own: slice
+) -> Iterator[Fed]:
     """The augmented batches of `epoch` from its step `start` on.
 
-    An error in reading comes out where the batch would have. When the iterator is closed or dropped, its threads end.
+    What chance decides is drawn for the whole batch, of which only this process's rows are read. An error in reading
+    comes out where the batch would have. When the iterator is closed or dropped, its threads end.
 
     Args:
         run: gives the recipe, the images and the device.
@@ -61,19 +64,20 @@ def feed(run: Run, batches: Batches, epoch: int, start: int, noise: Callable[[in
         epoch: from 0.
         start: step within the epoch.
         noise: deviation of the colour noise at a step of the whole run.
+        own: which rows of each batch are read.
     """
     packed, device, augmentation = run.packed, run.device, run.recipe.augmentation
     axes = replace(run.colour_axes, mean=run.colour_axes.mean.to(device))
     early = cut_early(run)
     side = run.size if early else run.side
     shape = (run.size, run.size, packed.channels) if early else packed.shape
-    buffers = Buffers(device, (batches.n, *shape) if shape else None)
+    buffers = Buffers(device, (own.stop - own.start, *shape) if shape else None)
     memory_order = torch.channels_last if run.speed.memory_format == "channels_last" else torch.contiguous_format
     order, first = batches.order(epoch), epoch * batches.steps
 
     def read(step: int) -> Arrived:
-        rows = batches.rows_of(order, step)
-        draws = draw(augmentation, run.recipe.seed, first + step, len(rows))
+        rows = batches.rows_of(order, step)[own]
+        draws = draw(augmentation, run.recipe.seed, first + step, batches.n).of(own)
         cut = None
         if early:
             top, left = corners(draws.position, packed.sizes(rows), run.size)

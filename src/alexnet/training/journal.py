@@ -50,6 +50,22 @@ class Journal:
             self._board.close()
 
 
+class SilentJournal(Journal):
+    """Of all processes but the first: nothing is written."""
+
+    def __init__(self) -> None: ...
+
+    def write(self, kind: str, step: int, **values: Any) -> None:
+        """Write nothing."""
+
+    def length(self) -> int:
+        """No bytes."""
+        return 0
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
 def read_journal(folder: Path) -> list[dict[str, Any]]:
     """Read a run's metrics.jsonl; a last line that is still being written is left out."""
     path = folder / "metrics.jsonl"

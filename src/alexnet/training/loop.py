@@ -11,14 +11,16 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from alexnet import processes
 from alexnet.checkpoint import save_state, save_weights
 from alexnet.data import Batches
 from alexnet.errors import InputError
 from alexnet.evaluation.classify import measure
+from alexnet.parallel.schemes import make_scheme
 from alexnet.progress import bar
 from alexnet.training.feed import feed
-from alexnet.training.journal import Journal
-from alexnet.training.monitor import Monitor
+from alexnet.training.journal import Journal, SilentJournal
+from alexnet.training.monitor import LOOK_EVERY, Monitor
 from alexnet.training.optimise import Rates, load_optimiser, make_optimiser, optimiser_state
 from alexnet.training.run import Run
 from alexnet.training.speed import apply
@@ -58,19 +60,21 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         JobFailed: a loss is not finite.
         InputError: the state to go on from was saved by another version.
     """
-    for torn in run.folder.glob(".state.pt.*"):  # a kill while a state was being written leaves one
+    first = processes.is_first()
+    for torn in run.folder.glob(".state.pt.*") if first else ():  # a kill while a state was being written leaves one
         torn.unlink()
     recipe, net, device = run.recipe, run.net.to(run.device), run.device
     batches = Batches(run.packed, run.parts.train, recipe.optimiser.batch, recipe.seed)
     n = min(recipe.optimiser.batch, len(run.parts.train))
     apply(net, run.speed)
     optimiser = make_optimiser(run.groups(), recipe)
-    rates = Rates(optimiser, recipe, run.epochs, batches.steps)
     watchdog = Watchdog.for_counts(run.class_counts)
     weights = run.class_weights.to(device) if run.class_weights is not None else None
     health = run.health_images()
     allowed = recipe.max_minutes * 60 if recipe.max_minutes else math.inf
     at, best_weights, length, window = Position(), None, 0, {}
+    scheme = make_scheme(net, optimiser, run.layout)
+    rates = Rates(scheme.own_optimiser, recipe, run.epochs, batches.steps)
     if run.state is not None:
         if run.state["format"] != STATE_FORMAT:
             raise InputError(
@@ -81,15 +85,20 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         length, window = run.state["length"], run.state["window"]
         net.load_state_dict(run.state["net"])
         load_optimiser(optimiser, run.state["optimiser"])
-        rates.load(run.state["rates"])
         watchdog.load(run.state["watchdog"])
-    step = make_step(net, optimiser, recipe, run.speed, weights)
-    journal = Journal(run.folder, length, board, at.step)
-    monitor = Monitor(journal, watchdog, batches.steps, n, window)
+    scheme.spread()
+    if run.state is not None:
+        rates.load(run.state["rates"])
+    step = make_step(scheme, recipe, run.speed, n, weights)
+    journal = Journal(run.folder, length, board, at.step) if first else SilentJournal()
+    monitor = Monitor(journal, watchdog, batches.steps, n, window, scheme.copies)
 
     def save() -> None:
-        """Write all that the next step needs."""
+        """Write all that the next step needs; called in every process."""
         monitor.look(at.seconds)
+        scheme.collect()
+        if not first:
+            return
         state = {
             "format": STATE_FORMAT,
             "position": vars(at),
@@ -103,15 +112,22 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         }
         save_state(run.folder / "state.pt", state)
 
+    def keep(name: str, step: int) -> None:
+        """Write the net's present weights."""
+        if first:
+            save_weights(run.folder / f"{name}.safetensors", net.state_dict(), run.card(step))
+
+    # Asking all processes whether to stop waits for the step before: a GPU would notice, a CPU would not.
+    agree_every = LOOK_EVERY if device.type == "cuda" and processes.size() > 1 else 1
     here = saved = time.monotonic()
     before = at.seconds
     reason, can_go_on = "", False
     with closing(journal), stop_signals() as stopped, bar() as progress:
         task = progress.add_task("", total=run.epochs * batches.steps * n, completed=at.step * n, status="")
         while at.epoch < run.epochs and not reason:
-            run.to_training()
-            first = at.step - at.epoch * batches.steps
-            for fed in feed(run, batches, at.epoch, first, rates.colour_deviation):
+            run.to_training(scheme.own_net)
+            begin = at.step - at.epoch * batches.steps
+            for fed in feed(run, batches, at.epoch, begin, rates.colour_deviation, scheme.own_rows(n)):
                 rate = rates.set(at.step)
                 terms, wrong = step(fed.images, fed.labels, at.step)
                 at.step += 1
@@ -120,16 +136,21 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
                 monitor.add(at.step, terms, wrong, n, rate, at.seconds)
                 shown = " ".join(monitor.shown.values())
                 progress.update(task, advance=n, description=f"epoch {at.epoch + 1}/{run.epochs}", status=shown)
-                if stopped or now - here > allowed:
-                    reason = STOPPED if stopped else f"{recipe.max_minutes:g} minutes are over"
+                if at.step % agree_every:
+                    continue
+                due = first and now - saved > save_every
+                asked, late, due = processes.any_of(bool(stopped), now - here > allowed, due)
+                if asked or late:
+                    reason = STOPPED if asked else f"{recipe.max_minutes:g} minutes are over"
                     can_go_on = True
                     break
-                if now - saved > save_every:
+                if due:
                     save()
                     saved = time.monotonic()
             if reason:
                 break
             monitor.look(at.seconds)
+            scheme.collect()
             monitor.epoch(at.step, layer_health(net, health, optimiser), rates.share(at.step - 1))
             at.epoch += 1
             if len(run.parts.validation) == 0:
@@ -141,17 +162,19 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
                 best_weights = {name: value.detach().clone() for name, value in net.state_dict().items()}
             monitor.validation(at.step, at.epoch, better, result)
             reason = rates.after_validation(result["error"])
-        if stopped and not reason:  # in the last validation
+        if not reason and processes.any_of(bool(stopped))[0]:  # in the last validation
             reason, can_go_on = STOPPED, True
         if can_go_on:
             save()
         run.calibrate()
-        save_weights(run.folder / "last.safetensors", net.state_dict(), run.card(at.step))
+        keep("last", at.step)
         if best_weights is not None:
             net.load_state_dict(best_weights)
             run.calibrate()
-        save_weights(run.folder / "best.safetensors", net.state_dict(), run.card(int(at.best.get("step", at.step))))
-        run.finish(reason or "all epochs are done", at.step, at.seconds, at.best, ended=not can_go_on)
-        if not can_go_on:
-            (run.folder / "state.pt").unlink(missing_ok=True)
+        keep("best", int(at.best.get("step", at.step)))
+        if first:
+            run.finish(reason or "all epochs are done", at.step, at.seconds, at.best, ended=not can_go_on)
+            if not can_go_on:
+                (run.folder / "state.pt").unlink(missing_ok=True)
+        processes.wait_for_all()
     return reason

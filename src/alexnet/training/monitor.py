@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from alexnet import processes
 from alexnet.progress import is_terminal, note
 from alexnet.training.journal import Journal
 from alexnet.training.watchdog import Watchdog
@@ -21,21 +22,29 @@ class Monitor:
         steps_per_epoch: to tell epochs from steps.
         batch: images of a step.
         window: sums since the last line, of a run that is resumed.
+        copies: how many of all processes see the same images.
     """
 
     def __init__(
-        self, journal: Journal, watchdog: Watchdog, steps_per_epoch: int, batch: int, window: dict[str, float]
+        self,
+        journal: Journal,
+        watchdog: Watchdog,
+        steps_per_epoch: int,
+        batch: int,
+        window: dict[str, float],
+        copies: int = 1,
     ):
         self.journal = journal
         self.watchdog = watchdog
         self.steps_per_epoch = steps_per_epoch
         self.batch = batch
         self.window = dict(window)
+        self.copies = copies
         self.shown = {"training": "", "validation": ""}
         self._pending: list[tuple[int, dict[str, Tensor], Tensor, int, float]] = []
 
     def add(self, step: int, terms: dict[str, Tensor], wrong: Tensor, n: int, rate: float, seconds: float) -> None:
-        """Take one step: its loss terms and wrong answers, still on the device.
+        """Take one step: this process's share of its loss terms and wrong answers, still on the device.
 
         Raises:
             JobFailed: at a look, when a term was not finite.
@@ -45,11 +54,15 @@ class Monitor:
             self.look(seconds)
 
     def look(self, seconds: float) -> None:
-        """Bring what is pending from the device; judge it; write a line for every full window."""
+        """Bring what is pending from the device, and from all processes; judge it; write a line for every full window.
+
+        Every process looks after the same steps and comes to the same judgement.
+        """
         if not self._pending:
             return
         pending, self._pending = self._pending, []
-        rows = torch.stack([torch.stack([*named.values(), wrong]) for _, named, wrong, _, _ in pending]).tolist()
+        shares = torch.stack([torch.stack([*named.values(), wrong]) for _, named, wrong, _, _ in pending])
+        rows = (processes.total(shares) / self.copies).tolist()
         terms = [dict(zip(named, row)) for (_, named, _, _, _), row in zip(pending, rows)]  # brought in one piece
         self.say(pending[-1][0], self.watchdog.after_steps(pending[-1][0], terms))
         for named, row, (step, _, _, n, rate) in zip(terms, rows, pending):

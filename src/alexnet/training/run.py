@@ -16,6 +16,7 @@ from alexnet.evaluation.calibrate import apply_temperature, fit_temperature, non
 from alexnet.evaluation.classify import probabilities
 from alexnet.files import write_json
 from alexnet.models import Classifier
+from alexnet.parallel.schemes import Layout
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields
 from alexnet.training.optimise import parameter_groups
@@ -38,6 +39,7 @@ class Run:
         colour_axes: principal axes of the training part's colours.
         size: side of the net's input; `side`: shorter side that patches are cut from; both in pixels.
         speed: how the work is done on that device.
+        layout: how several processes share it.
         state: the training state to go on from, or None.
         temperature: what `calibrate` found; 1 before.
         threshold: what `calibrate` found; 0 before.
@@ -55,6 +57,7 @@ class Run:
     size: int
     side: int
     speed: Chosen
+    layout: Layout = "data"
     state: dict[str, Any] | None = None
     temperature: float = 1.0
     threshold: float = 0.0
@@ -85,11 +88,15 @@ class Run:
         wanted = self.recipe.optimiser
         return min(2 * wanted.batch, wanted.micro_batch or 128, 128)
 
-    def to_training(self) -> None:
-        """Put the net in training mode, but for the batch norms of frozen stages, whose running means would move."""
-        self.net.train()
+    def to_training(self, net: Classifier) -> None:
+        """Put a net in training mode, but for the batch norms of frozen stages, whose running means would move.
+
+        Args:
+            net: this run's, or a process's part of it.
+        """
+        net.train()
         for name in self.frozen:
-            for module in self.net.parts[name].modules():
+            for module in net.parts[name].modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
 

@@ -19,6 +19,8 @@ from alexnet.evaluation.evaluate import trained_on
 from alexnet.files import replacing, write_json, write_text
 from alexnet.models import Classifier, build, model
 from alexnet.models.vgg import FROM_A, from_shallower
+from alexnet.parallel.launch import name_of_launch
+from alexnet.parallel.schemes import Layout, refuse
 from alexnet.progress import note
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields, as_yaml, recipe_from
@@ -42,6 +44,7 @@ def start(
     root: Path | None = None,
     command: str = "",
     given: Collection[str] = (),
+    layout: Layout = "data",
 ) -> Run:
     """Make a new run: pack the source, part it, build the net, and write the run's folder.
 
@@ -57,6 +60,7 @@ def start(
         root: where named sets are kept.
         command: noted in the run's folder.
         given: fields of the recipe that were asked for by name; of those that weights bring, that is an error.
+        layout: how several processes share the work.
 
     Raises:
         InputError: the folder exists; the data cannot be trained on; a stage or model does not exist.
@@ -100,6 +104,7 @@ def start(
         )
     counted = statistics(packed, parts.train)
     net = make_net(recipe, len(packed.classes), counted, size, side, weights)
+    refuse(net, layout)
     fine_tuned = weights is not None and not _is_staged(recipe)
     fresh, frozen = net.fresh if fine_tuned else set(), set(freeze)
     parameter_groups(net, recipe, fresh, frozen)  # refuses a stage that does not exist, before anything is written
@@ -116,18 +121,19 @@ def start(
         size=size,
         side=side,
         speed=choose(recipe, net, chosen, images_of(recipe, parts)),
+        layout=layout,
     )
     _write_folder(run, command, weights)
     return run
 
 
-def resume(folder: Path, source: str | None = None, device: str = "auto") -> Run:
+def resume(folder: Path, source: str | None = None, device: str = "auto", layout: Layout = "data") -> Run:
     """Take up a run that was stopped or killed, at the last state it saved, or at its beginning before that.
 
     Args:
         folder: the run's folder.
         source: where the images are now, if they were moved; they must be the same.
-        device: as for `start`.
+        device, layout: as for `start`; both may be others than before.
 
     Raises:
         InputError: no such run; it has ended; the images are gone or others.
@@ -145,8 +151,9 @@ def resume(folder: Path, source: str | None = None, device: str = "auto") -> Run
         )
     recipe = recipe_from(yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8")))
     chosen = choose_device(device)
-    for name, value in environment(chosen).items():
-        saved = about["environment"].get(name)
+    alone = {"processes": 1, "layout": "data"}  # in runs that were begun when nothing else was possible
+    for name, value in (environment(chosen) | {"layout": layout}).items():
+        saved = about["environment"].get(name, alone.get(name))
         if saved != value:
             note(f"begun with {name} {saved}, resumed with {value}: the last digits may differ")
     packed = _packed_again(folder, about, recipe, source)
@@ -154,6 +161,7 @@ def resume(folder: Path, source: str | None = None, device: str = "auto") -> Run
     counted = statistics(packed, parts.train)
     weights = Path(about["from"]) if about["from"] and state is None else None
     net = make_net(recipe, len(packed.classes), counted, about["size"], about["side"], weights)
+    refuse(net, layout)
     if state is not None:
         net.set_preprocessing(state["net"]["mean"], state["net"]["scale"])
     return Run(
@@ -169,6 +177,7 @@ def resume(folder: Path, source: str | None = None, device: str = "auto") -> Run
         size=about["size"],
         side=about["side"],
         speed=resumed(about.get("speed"), recipe, net, chosen, images_of(recipe, parts)),
+        layout=layout,
         state=state,
     )
 
@@ -346,7 +355,8 @@ def _write_folder(run: Run, command: str, weights: Path | None) -> None:
                 "towers": getattr(run.net.stages.get("conv2"), "groups", 1),
             },
             "speed": asdict(run.speed),
-            "environment": environment(run.device),
+            "environment": environment(run.device) | {"layout": run.layout},
+            "launch": name_of_launch(),
             "machine": platform.platform(),
             "started": now(),
         },

@@ -7,12 +7,14 @@ place and are filled before. Where compiling or capturing fails, a line says so 
 """
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
-from alexnet.models import Classifier, begin_step, draw_ahead, take_rows
+from alexnet.models import begin_step, draw_ahead, take_rows
+from alexnet.parallel.scheme import Scheme
+from alexnet.processes import own_rows, size
 from alexnet.progress import note
 from alexnet.recipe import Recipe
 from alexnet.training.optimise import hold_rates
@@ -26,33 +28,29 @@ class Step:
     """Takes the steps of a run, op by op.
 
     Args:
-        net: in training mode, on its device, as `speed.apply` left it.
-        optimiser: over its parameters; the rates are set before each step.
+        scheme: whose own net is in training mode, on its device, as `speed.apply` left it, and whose own optimiser's
+            rates are set before each step.
         recipe: gives seed and micro-batch.
         chosen: gives precision and order in memory.
+        batch: images of a step in all processes together.
         class_weights: float32 [classes] on the device, or None.
     """
 
-    def __init__(
-        self,
-        net: Classifier,
-        optimiser: torch.optim.SGD,
-        recipe: Recipe,
-        chosen: Chosen,
-        class_weights: Tensor | None = None,
-    ):
-        self.net, self.optimiser, self.class_weights = net, optimiser, class_weights
+    def __init__(self, scheme: Scheme, recipe: Recipe, chosen: Chosen, batch: int, class_weights: Tensor | None = None):
+        self.scheme, self.net, self.optimiser = scheme, scheme.own_net, scheme.own_optimiser
+        self.batch, self.own, self.class_weights = batch, scheme.own_rows(batch), class_weights
         self.seed, self.micro_batch = recipe.seed, recipe.optimiser.micro_batch
         self.bfloat16 = chosen.precision == "bfloat16"
         self.order = torch.channels_last if chosen.memory_format == "channels_last" else torch.contiguous_format
-        self.forward: Callable[..., Any] = net.scores_and_loss
         self.taken = 0
 
     def __call__(self, images: Tensor, labels: Tensor, at: int) -> Losses:
         """Take step `at` of the run; give its loss terms and how many answers were wrong, all on the device.
 
+        Of several processes each gives its share: the sums over all of them, by `scheme.copies`, are the step's.
+
         Args:
-            images: float32 [n, 3, size, size], 0..255; always the same n.
+            images: float32 [n, 3, size, size], 0..255; this process's rows of the batch, always the same n.
             labels: int64 [n].
             at: from 0.
         """
@@ -63,8 +61,11 @@ class Step:
 
     def gradients(self, images: Tensor, labels: Tensor, at: int) -> Losses:
         """Add up the gradients of a batch, as `forward_backward` does, with the dropout masks of step `at`."""
-        n = len(labels)
-        return self.forward_backward(images, labels, lambda rows: begin_step(self.net, self.seed, at, rows, n))
+
+        def begin(rows: slice) -> None:
+            begin_step(self.net, self.seed, at, rows, self.batch)
+
+        return self.forward_backward(images, labels, begin)
 
     def forward_backward(self, images: Tensor, labels: Tensor, begin: Callable[[slice], None]) -> Losses:
         """Add up the gradients of one batch, micro-batch by micro-batch; give its loss terms and its wrong answers.
@@ -76,21 +77,22 @@ class Step:
         Args:
             images: float32 [n, 3, size, size], 0..255.
             labels: int64 [n].
-            begin: called with the rows of each part before they go through the net.
+            begin: called before each part goes through the net, with the rows of the whole batch that dropouts see.
         """
         n, device = len(labels), labels.device
         images = images.contiguous(memory_format=self.order)
         totals: dict[str, Tensor] = {}
         wrong = torch.zeros((), device=device)
-        micro = self.micro_batch or n
-        for first in range(0, n, micro):
-            rows = slice(first, min(first + micro, n))
-            share = (rows.stop - rows.start) / n
-            begin(rows)
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16):
-                scores, terms = self.forward(images[rows], labels[rows], self.class_weights)
-            (torch.stack(list(terms.values())).sum() * share).backward()
-            wrong += (scores.detach().argmax(1) != labels[rows]).sum()
+        parts = self.scheme.parts(self.batch, self.micro_batch)
+        for part in range(parts):
+            rows = own_rows(n, part, parts)
+            share = (rows.stop - rows.start) / self.batch
+            begin(self.scheme.dropped_rows(slice(self.own.start + rows.start, self.own.start + rows.stop)))
+            with self.scheme.keep_gradients() if part < parts - 1 else nullcontext():
+                with torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16):
+                    missed, terms = self.scheme.forward(images[rows], labels[rows], self.class_weights)
+                (torch.stack(list(terms.values())).sum() * (share * self.scheme.loss_factor)).backward()
+            wrong += missed
             for name, value in terms.items():
                 totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach() * share
         return totals, wrong
@@ -115,12 +117,13 @@ class CompiledStep(Step):
         draw_ahead(self.net, self.seed, at)
         if self.taken > 1:
             return self.forward_backward(images, labels, self.take_rows)
-        self.forward = torch.compile(self.net.scores_and_loss)
+        as_it_was = self.net.scores_and_loss
+        self.net.scores_and_loss = torch.compile(as_it_was)  # type: ignore[method-assign]
         try:
             return self.forward_backward(images, labels, self.take_rows)
         except Exception as error:  # compilers throw what they like
             fell_back("compiled", error)
-            self.forward = self.net.scores_and_loss
+            self.net.scores_and_loss = as_it_was  # type: ignore[method-assign]
             self.optimiser.zero_grad(set_to_none=True)
             return self.forward_backward(images, labels, self.take_rows)
 
@@ -189,17 +192,14 @@ class GraphStep:
 
 
 def make_step(
-    net: Classifier,
-    optimiser: torch.optim.SGD,
-    recipe: Recipe,
-    chosen: Chosen,
-    class_weights: Tensor | None = None,
+    scheme: Scheme, recipe: Recipe, chosen: Chosen, batch: int, class_weights: Tensor | None = None
 ) -> Step | GraphStep:
-    """The kind of step that was chosen; for the arguments see `Step`."""
-    kind = CompiledStep if chosen.step == "compiled" else Step
-    step = kind(net, optimiser, recipe, chosen, class_weights)
-    on_a_gpu = next(net.parameters()).device.type == "cuda"
-    return GraphStep(step) if on_a_gpu and chosen.step != "eager" else step
+    """The kind of step that was chosen, as far as several processes can take it; for the arguments see `Step`."""
+    kind = CompiledStep if chosen.step == "compiled" and scheme.can_be_compiled else Step
+    step = kind(scheme, recipe, chosen, batch, class_weights)
+    on_a_gpu = next(scheme.own_net.parameters()).device.type == "cuda"
+    # What processes send each other is not captured: a replayed exchange with a process that is gone never ends.
+    return GraphStep(step) if on_a_gpu and chosen.step != "eager" and size() == 1 else step
 
 
 def fell_back(what: str, error: Exception) -> None:
