@@ -22,11 +22,15 @@ class Dropout(nn.Module):
     deviation, rate and decay changed as well.
 
     The mask comes from torch's global generator, or from the draw that `begin_step` set.
+
+    Attributes:
+        units: which of how many equal parts of the layer's units this process holds: (0, 1) is all of them.
     """
 
     def __init__(self, keep: float = 0.5, kind: Literal["paper", "inverted"] = "paper"):
         super().__init__()
         self.keep, self.kind = keep, kind
+        self.units = (0, 1)
         self.draw: tuple[int, slice, int] | None = None
         self.whole: tuple[int, Tensor] | None = None  # seed, and the mask that it drew for the whole batch
         self.ahead: Tensor | None = None
@@ -39,7 +43,7 @@ class Dropout(nn.Module):
         return x * (mask if self.kind == "paper" else mask / self.keep)
 
     def _mask(self, x: Tensor) -> Tensor:
-        """0 and 1, of the shape of `x`: this part's rows of the mask of the whole batch."""
+        """0 and 1, of the shape of `x`: this part's rows, and this process's units, of the mask of the whole batch."""
         if self.ahead is not None:
             return self.ahead
         if self.draw is None:
@@ -47,15 +51,21 @@ class Dropout(nn.Module):
         seed, rows, batch = self.draw
         if len(range(batch)[rows]) != len(x):
             raise InputError(f"dropout was told of rows {rows} of {batch} but got {len(x)}: call begin_step")
-        if self.whole is None or self.whole[0] != seed or not _alike(self.whole[1], x, batch):
-            self.fill(seed, torch.empty((batch, *x.shape[1:]), dtype=x.dtype, device=x.device))
-        assert self.whole is not None
-        return self.whole[1][rows]
+        shape = (batch, x.shape[1] * self.units[1], *x.shape[2:])
+        if self.whole is None or self.whole[0] != seed or not _alike(self.whole[1], x, shape):
+            self.fill(seed, torch.empty(shape, dtype=x.dtype, device=x.device))
+        return self.own(rows)
 
     def fill(self, seed: int, mask: Tensor) -> None:
         """Draw the mask of a whole batch from `seed` into a tensor."""
         generator = torch.Generator(mask.device).manual_seed(seed)
         self.whole = seed, mask.bernoulli_(self.keep, generator=generator)
+
+    def own(self, rows: slice) -> Tensor:
+        """These rows of the mask, and of them this process's units."""
+        assert self.whole is not None, "no step has told the shapes of the masks"
+        part, parts = self.units
+        return self.whole[1][rows].chunk(parts, 1)[part]
 
     def extra_repr(self) -> str:
         """Say kind and probability."""
@@ -65,9 +75,9 @@ class Dropout(nn.Module):
 def begin_step(net: nn.Module, seed: int, step: int, rows: slice, batch: int) -> None:
     """Fix the masks of every dropout for one training step.
 
-    Each mask is drawn for the whole batch from (seed, step, place of the dropout in the net) alone, and
-    the rows that are seen now are cut out of it. A batch put through in parts, or by several processes,
-    is therefore dropped exactly as in one piece. The generator is the device's own: another kind of device
+    Each mask is drawn for the whole batch and the whole layer from (seed, step, place of the dropout in the net)
+    alone, and the rows and units that are seen now are cut out of it. A batch put through in parts, or by several
+    processes, is therefore dropped exactly as in one piece. The generator is the device's own: another kind of device
     draws other masks.
 
     Args:
@@ -96,8 +106,7 @@ def draw_ahead(net: nn.Module, seed: int, step: int) -> None:
 def take_rows(net: nn.Module, rows: slice) -> None:
     """Let every dropout take these rows of the masks that `draw_ahead` drew."""
     for dropout in _dropouts(net):
-        assert dropout.whole is not None, "no step has told the shapes of the masks"
-        dropout.ahead = dropout.whole[1][rows]
+        dropout.ahead = dropout.own(rows)
 
 
 def _dropouts(net: nn.Module) -> list[Dropout]:
@@ -108,5 +117,5 @@ def _seeds(net: nn.Module, seed: int, step: int) -> list[tuple[int, Dropout]]:
     return [(seed_of(seed, step, f"dropout {layer}"), dropout) for layer, dropout in enumerate(_dropouts(net))]
 
 
-def _alike(mask: Tensor, x: Tensor, batch: int) -> bool:
-    return mask.shape == (batch, *x.shape[1:]) and mask.dtype == x.dtype and mask.device == x.device
+def _alike(mask: Tensor, x: Tensor, shape: tuple[int, ...]) -> bool:
+    return mask.shape == shape and mask.dtype == x.dtype and mask.device == x.device
