@@ -1,0 +1,66 @@
+// The five most probable classes as bars, the right one marked.
+
+import { announce, el, percent, segments } from "./elements.js";
+import { go } from "./place.js";
+import { ask, ofRun } from "./server.js";
+import { say } from "./words.js";
+
+/** What the run says of the image, by its centre or by ten crops. */
+export async function showAnswer(panel, { run, at, signal }) {
+  const views = run.views.includes(at.views) ? at.views : run.views[0];
+  const key = `${at.run} ${at.image} ${views} ${at.label} ${at.heat}`;
+  if (panel.dataset.key === key) return;
+  const answer = await ask(ofRun(at.run, "predictions", { image: at.image, views }), signal);
+  const choose = segments(say("answer.views"), run.views.map((one) => [one, say(`answer.${one}`)]), views,
+    (one) => go({ views: one }, { refine: true }));
+  const focused = document.activeElement?.closest("#panel-answer [data-value]")?.dataset.value;
+  panel.replaceChildren(
+    el("div", { class: "head" }, el("h2", {}, say("answer.heading")), choose),
+    el("p", { class: "about" }, say("answer.about")),
+    bars(answer, {
+      chosen: at.heat ? at.label : null,
+      onchoose: (label) => go({ label, heat: at.heat ?? "gradcam" }, { refine: true }),
+    }),
+    el("p", { class: "hint" }, say(`answer.${views}.about`), " ", say("answer.took", { seconds: duration(answer.seconds) })),
+  );
+  if (focused) panel.querySelector(`[data-value="${focused}"]`)?.focus();
+  panel.dataset.key = key;
+  announce(inWords(answer));
+}
+
+/** A table of classes with their probabilities as bars; a class can be clicked where `onchoose` is given. */
+export function bars(answer, { chosen = null, onchoose = null } = {}) {
+  const best = answer.predictions[0].label;
+  const rows = answer.predictions.map(({ label, probability }) => {
+    const right = label === answer.label;
+    const wrong = answer.label !== null && label === best && !right;
+    const name = onchoose
+      ? el("button", { type: "button", class: "plain", "aria-pressed": String(label === chosen),
+                       title: say("answer.explain", { label }), onclick: () => onchoose(label) }, label)
+      : label;
+    const bar = el("span", { class: "bar" });
+    bar.style.inlineSize = `${100 * probability}%`;
+    return el("tr", { class: right ? "right" : wrong ? "wrong" : null },
+      el("th", { scope: "row" }, name, right ? el("span", { class: "mark" }, "✓ ", say("answer.right")) : null),
+      el("td", { class: "track" }, bar),
+      el("td", { class: "n" }, percent(probability)));
+  });
+  const missing = answer.label !== null && !answer.predictions.some(({ label }) => label === answer.label);
+  return el("div", {},
+    el("table", { class: "bars" },
+      el("thead", { class: "unseen" }, el("tr", {}, el("th", { scope: "col" }, say("answer.class")), el("td", {}),
+        el("th", { scope: "col" }, say("answer.probability")))),
+      el("tbody", {}, rows)),
+    missing ? el("p", { class: "hint" }, say("answer.not.among", { right: answer.label })) : null,
+    answer.accepted === false ? el("p", { class: "hint" }, say("answer.none")) : null);
+}
+
+/** Seconds as a reader says them. */
+export function duration(seconds) {
+  return seconds < 1 ? `${Math.max(1, Math.round(1000 * seconds))} ms` : `${seconds.toFixed(1)} s`;
+}
+
+function inWords({ predictions: [{ label, probability }], label: right }) {
+  const key = right === null ? "answer.said" : right === label ? "answer.said.right" : "answer.said.wrong";
+  return say(key, { label, probability: percent(probability), right });
+}

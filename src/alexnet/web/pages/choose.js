@@ -1,0 +1,117 @@
+// How an image is chosen: dropped, pasted, picked from the disk, or from the run's test part.
+
+import { announce, el, thumbnails } from "./elements.js";
+import { go, place } from "./place.js";
+import { ask, ofRun, upload } from "./server.js";
+import { say } from "./words.js";
+
+const PAGE = 24; // test images shown at once
+
+let shown = { first: 0, label: "" };
+let total = 0;
+
+/** Listen for images that are dropped, pasted or picked, anywhere on the page. */
+export function listenForImages() {
+  const file = document.getElementById("file");
+  const dropping = document.getElementById("dropping");
+  file.addEventListener("change", () => {
+    look(file.files);
+    file.value = ""; // the same file may be chosen again
+  });
+  document.addEventListener("paste", (event) => {
+    if (event.clipboardData.files.length) look(event.clipboardData.files);
+  });
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    dropping.hidden = false;
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) dropping.hidden = true;
+  });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    dropping.hidden = true;
+    look(event.dataTransfer.files);
+  });
+  document.getElementById("any").addEventListener("click", any);
+}
+
+/** Hand the first of these files to the server and look at it; say why where that does not go. */
+async function look(files) {
+  const trouble = document.getElementById("trouble");
+  trouble.hidden = true;
+  if (!files.length) return complain(say("choose.not"));
+  announce(say("choose.sending"));
+  try {
+    const image = await upload(files[0]);
+    go({ image, label: null, view: place().view === "mistakes" || place().view === "training" ? "answer" : place().view });
+  } catch (refusal) {
+    complain(refusal.message);
+  }
+}
+
+function complain(message) {
+  const trouble = document.getElementById("trouble");
+  trouble.textContent = message;
+  trouble.hidden = false;
+}
+
+/** Any test image: a newcomer's first click. */
+async function any() {
+  const { run } = place();
+  const offset = Math.floor(Math.random() * total);
+  const { images } = await ask(ofRun(run, "test", { offset, limit: 1 }));
+  if (images.length) go({ image: images[0].image, label: null });
+}
+
+/** The test images under the picture. The first one is chosen where none is, so that the page begins with an answer. */
+export async function showTests(run, at, signal) {
+  const box = document.getElementById("tests");
+  document.getElementById("any").hidden = !run.test_images;
+  if (!run.test_images) {
+    box.dataset.key = "";
+    box.replaceChildren(el("p", { class: "hint" }, say("tests.none")));
+    return;
+  }
+  const key = `${at.run} ${shown.first} ${shown.label}`;
+  if (box.dataset.key !== key) {
+    const { images, total: all } = await ask(
+      ofRun(at.run, "test", { offset: shown.first, limit: PAGE, label: shown.label }), signal);
+    total = shown.label ? total || run.test_images : all;
+    drawTests(box, run, images, all);
+    box.dataset.key = key;
+    if (!at.image && images.length) return go({ image: images[0].image }, { refine: true });
+  }
+  for (const button of box.querySelectorAll("[data-image]")) {
+    if (button.dataset.image === at.image) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+  }
+}
+
+function drawTests(box, run, images, all) {
+  const turnTo = (change) => {
+    shown = { ...shown, ...change };
+    showTests(run, place(), undefined);
+  };
+  const classes = el("select", { onchange: (event) => turnTo({ first: 0, label: event.target.value }) },
+    el("option", { value: "" }, say("tests.all")),
+    run.classes.map((name) => el("option", { value: name, selected: name === shown.label }, name)));
+  const last = Math.min(shown.first + PAGE, all);
+  box.replaceChildren(
+    el("h3", {}, say("tests.heading")),
+    el("p", { class: "hint" }, say("tests.about")),
+    el("div", { class: "row" },
+      el("label", {}, el("span", { class: "unseen" }, say("tests.class")), classes),
+      el("span", { class: "row" },
+        el("button", { type: "button", "aria-label": say("tests.earlier"), disabled: shown.first === 0,
+                       onclick: () => turnTo({ first: Math.max(0, shown.first - PAGE) }) }, "‹"),
+        el("span", { class: "muted small" }, say("tests.range", { first: all ? shown.first + 1 : 0, last, total: all })),
+        el("button", { type: "button", "aria-label": say("tests.later"), disabled: last >= all,
+                       onclick: () => turnTo({ first: shown.first + PAGE }) }, "›"))),
+    thumbnails(images, {
+      label: say("tests.heading"),
+      name: (image) => say("tests.one", { label: image.label }),
+      onchoose: (image) => go({ image: image.image, label: null }),
+    }),
+  );
+}

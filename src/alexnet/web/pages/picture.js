@@ -1,0 +1,72 @@
+// The image that is looked at, and over it what the net looks at.
+
+import { el, pixelated, segments } from "./elements.js";
+import { go, place } from "./place.js";
+import { ask, ofRun } from "./server.js";
+import { say } from "./words.js";
+
+const METHODS = ["gradcam", "saliency", "occlusion"];
+
+let strength = 0.7; // kept from image to image
+
+/** The image, or with a heat map chosen, what the net sees of it with the map over it. */
+export async function showPicture(run, at, signal) {
+  const picture = document.getElementById("picture");
+  const heat = document.getElementById("heat");
+  if (!at.image) {
+    picture.replaceChildren(el("p", { class: "muted" }, say("image.none")));
+    heat.replaceChildren();
+    return;
+  }
+  const method = METHODS.includes(at.heat) ? at.heat : null;
+  if (!method) {
+    picture.replaceChildren(el("img", { src: `/api/images/${at.image}?side=512`, alt: say("image.alt"), onload: pixelated }));
+    heat.replaceChildren(...controls(null));
+    return;
+  }
+  const label = run.classes.includes(at.label) ? at.label : await answer(at, signal);
+  heat.replaceChildren(...controls(method, label));
+  const over = el("img", { class: "over", alt: say("heat.alt", { method: say(`heat.${method}`), label }) });
+  over.style.opacity = strength;
+  await loaded(over, ofRun(at.run, "heat.png", { image: at.image, method, label }), signal);
+  picture.replaceChildren(
+    el("img", { src: ofRun(at.run, "seen.png", { image: at.image }), alt: say("image.seen", { size: run.size }), onload: pixelated }),
+    over,
+  );
+}
+
+async function answer(at, signal) {
+  const { predictions } = await ask(ofRun(at.run, "predictions", { image: at.image, top: 1 }), signal);
+  return predictions[0].label;
+}
+
+/** Fetch a picture by hand, so that a refusal comes as the server's line instead of a broken image. */
+async function loaded(image, path, signal) {
+  const response = await fetch(path, { signal });
+  if (!response.ok) return ask(path, signal);
+  const url = URL.createObjectURL(await response.blob());
+  image.addEventListener("load", () => URL.revokeObjectURL(url), { once: true });
+  image.addEventListener("load", pixelated);
+  image.src = url;
+  return image.decode();
+}
+
+function controls(method, label) {
+  const choices = [["off", say("heat.off")], ...METHODS.map((one) => [one, say(`heat.${one}`)])];
+  const group = segments(say("heat.heading"), choices, method ?? "off", (one) => {
+    go({ heat: one === "off" ? null : one }, { refine: true });
+  });
+  const focused = document.activeElement?.closest("#heat [data-value]")?.dataset.value;
+  if (focused) queueMicrotask(() => document.querySelector(`#heat [data-value="${focused}"]`)?.focus());
+  const head = [el("h3", {}, say("heat.heading")), group];
+  if (!method) return head;
+  return [...head,
+    el("label", { class: "row small" }, say("heat.strength"),
+      el("input", { type: "range", min: 0, max: 1, step: 0.05, value: strength, id: "strength", oninput: (event) => {
+        strength = Number(event.target.value);
+        const over = document.querySelector("#picture .over");
+        if (over) over.style.opacity = strength;
+      } })),
+    el("p", { class: "hint" }, el("strong", {}, say("heat.for", { label })), " ", say(`heat.${method}.about`),
+      place().view === "answer" ? ` ${say("heat.choose")}` : "")];
+}

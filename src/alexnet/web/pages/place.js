@@ -1,0 +1,34 @@
+// Where the reader is: which run, image and view. It lives in the address after the #, so that every place is a link.
+
+const NUMBERS = ["run", "unit"];
+
+/** {run, view, image, views, heat, label, stage, unit, cell, of}; what the address does not name is null. */
+export function place() {
+  const named = new URLSearchParams(location.hash.slice(1));
+  const at = { run: 0, view: "answer", image: null, views: "center", heat: null, label: null, stage: null, unit: null,
+               cell: null, of: null };
+  for (const [name, value] of named) {
+    if (name in at) at[name] = NUMBERS.includes(name) ? Math.max(0, Math.trunc(Number(value))) || 0 : value;
+  }
+  return at;
+}
+
+/** The address of a place that differs from this one by `changes`. */
+export function link(changes) {
+  const at = { ...place(), ...changes };
+  const usual = { run: 0, view: "answer", views: "center" };
+  const named = Object.entries(at).filter(([name, value]) => value !== null && value !== usual[name]);
+  return `#${new URLSearchParams(named)}`;
+}
+
+/** Go there: a step that the browser's back button takes back, unless it only refines where one is. */
+export function go(changes, { refine = false } = {}) {
+  const hash = link(changes);
+  if (hash === (location.hash || "#")) return;
+  if (refine) {
+    history.replaceState(null, "", hash);
+    window.dispatchEvent(new HashChangeEvent("hashchange"));
+  } else {
+    location.hash = hash;
+  }
+}

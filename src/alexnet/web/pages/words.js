@@ -1,0 +1,386 @@
+// Every text of the page, in English and Chinese. A new text goes into both; {so} stands what is put in.
+
+const ENGLISH = {
+  skip: "Skip to the view",
+  "image.heading": "The image",
+  "image.none": "Nothing to look at yet",
+  "image.none.how": "Choose an image from your disk, drop one anywhere on this page, or paste one.",
+  "image.alt": "The chosen image",
+  "image.alt.class": "The chosen image, of class {label}",
+  "image.seen": "As the net sees it: {size} × {size} pixels from the middle.",
+  "choose.pick": "Choose an image",
+  "choose.any": "Any test image",
+  "choose.hint": "Or drop one anywhere on this page, or paste one.",
+  "choose.drop": "Let go to look at this image",
+  "choose.sending": "The image is on its way …",
+  "choose.not": "That holds no image: give a picture file.",
+  "choose.large": "The file has {size}, and at most {most} are read: make it smaller.",
+  "tests.heading": "Test images",
+  "tests.about": "The net has never learned from these: how it does here is how it does on new images.",
+  "tests.class": "Class",
+  "tests.all": "all classes",
+  "tests.earlier": "Earlier",
+  "tests.later": "Later",
+  "tests.range": "{first}–{last} of {total}",
+  "tests.none": "This run's own images are no longer where it found them. Your own images work all the same.",
+  "tests.one": "Test image, {label}",
+
+  "run.pick": "Run",
+  "run.error": "{error} test error",
+  "run.untested": "not tested yet",
+  "run.training": "training",
+  "run.about": "{model}, {classes} classes",
+  "run.images": "of {images} test images",
+  "run.interval": "95 % interval {low} to {high}",
+
+  "views.heading": "What the net makes of it",
+  "view.answer": "Answer",
+  "view.inside": "Inside",
+  "view.similar": "Similar",
+  "view.mistakes": "Mistakes",
+  "view.training": "Training",
+  "view.compare": "Side by side",
+
+  "answer.heading": "What is it?",
+  "answer.about":
+    "The net gives every class a probability. Long first bar: it is sure. Several bars alike: it hesitates, and is wrong more often.",
+  "answer.class": "Class",
+  "answer.probability": "Probability",
+  "answer.right": "right class",
+  "answer.views": "Views",
+  "answer.center": "Centre",
+  "answer.ten": "Ten crops",
+  "answer.center.about": "One look at the square in the middle.",
+  "answer.ten.about": "Ten looks, at the middle and the four corners and at their mirror images, averaged: slower, often a little better.",
+  "answer.took": "Answered in {seconds}.",
+  "answer.said": "{label}, {probability}.",
+  "answer.said.right": "{label}, {probability}: right.",
+  "answer.said.wrong": "{label}, {probability}: wrong, it is {right}.",
+  "answer.not.among": "The right class, {right}, is not among these.",
+  "answer.none": "It is so unsure that `alexnet predict` would say: none of these.",
+  "answer.explain": "Show where it looks for {label}",
+
+  "heat.heading": "Where does it look?",
+  "heat.off": "Off",
+  "heat.gradcam": "Grad-CAM",
+  "heat.saliency": "Saliency",
+  "heat.occlusion": "Occlusion",
+  "heat.strength": "Strength",
+  "heat.for": "For {label}.",
+  "heat.alt": "Heat map of {method} over the image, for {label}",
+  "heat.gradcam.about": "Bright: the regions whose features speak for this class. Coarse, since the last maps are small.",
+  "heat.saliency.about": "Bright: single pixels that would change the score most if they changed a little.",
+  "heat.occlusion.about": "Bright: where a grey square laid over the image costs the answer most. Takes a moment.",
+  "heat.choose": "Click a class at the bars to explain that one instead.",
+
+  "similar.heading": "Images the net finds alike",
+  "similar.about":
+    "Near means alike in the net's features, not in pixels: other poses and colours of one thing should lie close. Click one to search from it.",
+  "similar.grid": "Similar images, nearest first",
+  "similar.one": "{label}, distance {distance}: search from it",
+  "similar.said": "{count} similar images, the nearest: {label}.",
+  "similar.none": "No index is served",
+  "similar.none.how": "Make one, and serve it beside the run:",
+
+  "inside.heading": "From the image to the answer",
+  "inside.about":
+    "The image passes from stage to stage. Early ones answer to edges and colours, late ones to parts and whole things. Choose a stage.",
+  "inside.strip": "Stages of the net",
+  "inside.image": "image",
+  "inside.stage": "{stage}: {kind}, {shape}",
+  "inside.stage.none": "This net has no stage {stage}.",
+  "inside.maps": "Its strongest {shown} of {all} maps",
+  "inside.maps.all": "All its {all} maps",
+  "inside.maps.about": "One picture for each feature: yellow where this image has it, blue where not. Choose one to see what it stands for.",
+  "inside.units": "Its strongest {shown} of {all} units",
+  "inside.units.all": "All its {all} units",
+  "inside.units.about": "Here the picture is gone: every unit is one number, its bar. Choose one to see what makes it large.",
+  "inside.unit": "Unit {unit}",
+  "inside.unit.named": "{unit}, {value}",
+  "inside.unit.heading": "Unit {unit} of {stage}",
+  "inside.unit.map": "Its map for this image, largest answer {value}",
+  "inside.patches": "What excites it most",
+  "inside.patches.about": "The patches of test images that it answers to most, of {images} looked at. What have they in common?",
+  "inside.patches.none": "No test images are at hand to look through.",
+  "inside.patch": "Patch of a test image, answer {value}: look at that image",
+  "inside.unit.choose": "Choose a unit to see what excites it most.",
+  "inside.filters": "Its filters",
+  "inside.filters.about": "The weights themselves, as colours: what each map looks for. Smooth stripes and blobs have learned; noise has not.",
+  "inside.filters.alt": "The filters of {stage} as small colour pictures",
+  "kind.convolution": "Small filters slide over the maps before; each draws a map of where its pattern is found.",
+  "kind.pooling": "Keeps the strongest answer of each neighbourhood: maps get smaller, and small shifts matter less.",
+  "kind.normalisation": "Neighbouring maps dampen each other, so that the strongest stand out.",
+  "kind.dropout": "Switches half of the units off while it learns; in use it only passes them on.",
+  "kind.linear": "Every unit listens to all that come before: here features are weighed against each other.",
+  "kind.softmax": "Turns the scores into probabilities that sum to one.",
+  "kind.inception": "Filters of several sizes side by side; their maps are stacked.",
+  "kind.residual": "Adds a correction to what comes in, so that very deep nets still learn.",
+  "kind.image": "What goes in: the middle of the image, in the net's size, red, green and blue.",
+
+  "mistakes.heading": "What does it confuse?",
+  "mistakes.about":
+    "Each row is a class, each column an answer. Blue is right, orange is wrong; the stronger, the more often. Open a cell to see its images.",
+  "mistakes.grid": "Confusion matrix: rows are the right classes, columns the answers",
+  "mistakes.right": "right class",
+  "mistakes.given": "answer",
+  "mistakes.cell": "{right} answered as {given}: {count} of {of}",
+  "mistakes.cell.right": "{right} recognised: {count} of {of}",
+  "mistakes.legend": "Share of a class's images",
+  "mistakes.pairs": "Most often confused",
+  "mistakes.pairs.none": "Not one mistake among these images.",
+  "mistakes.images": "Images",
+  "mistakes.images.none": "No image lies in this cell.",
+  "mistakes.image": "{right}, answered {given} with {probability}: look at it",
+  "mistakes.more": "More of them",
+  "mistakes.shown": "{shown} of {total}",
+  "mistakes.canvas": "Move with the arrow keys, open with Enter.",
+  "mistakes.none": "This run has no test to show",
+  "mistakes.none.how": "Test it first:",
+
+  "training.heading": "How it learns",
+  "training.about":
+    "Loss and error should fall. Where training falls on and validation does not, the net has begun to learn its images by heart.",
+  "training.live": "Training is going on; this drawing follows it.",
+  "training.done": "Training has ended.",
+  "training.loss": "Loss",
+  "training.error": "Error",
+  "training.epoch": "epoch",
+  "training.train": "training",
+  "training.validation": "validation",
+  "training.best": "weights kept",
+  "training.guess": "guessing",
+  "training.read": "Epoch {epoch}: {values}",
+  "training.chart": "{heading} over {epochs} epochs: training {train}, validation {validation} at the end. Arrow keys read it point by point.",
+  "training.table": "The figures as a table",
+  "training.watchdog": "What the watchdog said",
+  "training.step": "Step {step}: {message}",
+  "training.none": "Nothing has been written yet",
+  "training.none.how": "The first figures come within seconds of the first step.",
+
+  "compare.heading": "One image, several nets",
+  "compare.about": "Do they agree? Where one is right and another wrong, look inside both.",
+  "compare.run": "Run",
+  "compare.open": "Look through {name}",
+
+  "problem.heading": "That did not work",
+  "problem.unreachable": "The server does not answer: is `alexnet serve` still running?",
+  "problem.again": "Try again",
+  "problem.weights": "No weights yet",
+  "problem.weights.how": "The run is still training. This page asks again by itself.",
+  "problem.watch": "Watch it learn",
+  "problem.gone": "This image is gone: uploads go when the server stops. Choose it again.",
+  "footer.local": "Your images stay in the server's memory and go when it stops.",
+  "footer.examples": "The same as JSON, with examples",
+};
+
+const CHINESE = {
+  skip: "跳到视图",
+  "image.heading": "图像",
+  "image.none": "还没有图像",
+  "image.none.how": "从磁盘选择一张图像，或把它拖到本页任意处，也可以直接粘贴。",
+  "image.alt": "所选图像",
+  "image.alt.class": "所选图像，类别为 {label}",
+  "image.seen": "网络看到的样子：正中的 {size} × {size} 像素。",
+  "choose.pick": "选择图像",
+  "choose.any": "随机测试图像",
+  "choose.hint": "也可以拖到本页任意处，或直接粘贴。",
+  "choose.drop": "松开即可查看这张图像",
+  "choose.sending": "图像正在传送……",
+  "choose.not": "这里面没有图像：请给出图像文件。",
+  "choose.large": "文件有 {size}，最多读取 {most}：请缩小后再试。",
+  "tests.heading": "测试图像",
+  "tests.about": "网络从未学过这些图像：它在这里的表现，就是它对新图像的表现。",
+  "tests.class": "类别",
+  "tests.all": "全部类别",
+  "tests.earlier": "上一页",
+  "tests.later": "下一页",
+  "tests.range": "第 {first}–{last} 张，共 {total} 张",
+  "tests.none": "这次运行的图像已不在原处，但您自己的图像照样可用。",
+  "tests.one": "测试图像，{label}",
+
+  "run.pick": "运行",
+  "run.error": "测试错误率 {error}",
+  "run.untested": "尚未测试",
+  "run.training": "训练中",
+  "run.about": "{model}，{classes} 个类别",
+  "run.images": "测试图像 {images} 张",
+  "run.interval": "95 % 置信区间 {low} 至 {high}",
+
+  "views.heading": "网络怎么看它",
+  "view.answer": "回答",
+  "view.inside": "内部",
+  "view.similar": "相似",
+  "view.mistakes": "错误",
+  "view.training": "训练",
+  "view.compare": "并排比较",
+
+  "answer.heading": "这是什么？",
+  "answer.about": "网络给每个类别一个概率。第一条很长：它很有把握；几条差不多长：它在犹豫，也更容易出错。",
+  "answer.class": "类别",
+  "answer.probability": "概率",
+  "answer.right": "正确类别",
+  "answer.views": "视图",
+  "answer.center": "中心",
+  "answer.ten": "十个裁剪",
+  "answer.center.about": "只看正中的方块一次。",
+  "answer.ten.about": "看十次：正中、四角以及它们的镜像，再取平均；慢一些，往往稍好一点。",
+  "answer.took": "用时 {seconds}。",
+  "answer.said": "{label}，{probability}。",
+  "answer.said.right": "{label}，{probability}：正确。",
+  "answer.said.wrong": "{label}，{probability}：错误，应为 {right}。",
+  "answer.not.among": "正确类别 {right} 不在其中。",
+  "answer.none": "它很没有把握，`alexnet predict` 会说：都不是。",
+  "answer.explain": "显示网络为 {label} 看了哪里",
+
+  "heat.heading": "它在看哪里？",
+  "heat.off": "关",
+  "heat.gradcam": "Grad-CAM",
+  "heat.saliency": "显著性",
+  "heat.occlusion": "遮挡",
+  "heat.strength": "强度",
+  "heat.for": "针对 {label}。",
+  "heat.alt": "图像上的 {method} 热力图，针对 {label}",
+  "heat.gradcam.about": "亮处：其特征支持该类别的区域。最后的特征图很小，所以较粗。",
+  "heat.saliency.about": "亮处：稍有变化就最能改变得分的单个像素。",
+  "heat.occlusion.about": "亮处：用灰色方块遮住后，回答受损最大的地方。需要稍等片刻。",
+  "heat.choose": "点击条形旁的类别，可改为解释那个类别。",
+
+  "similar.heading": "网络认为相似的图像",
+  "similar.about": "近，是指网络特征相近，而不是像素相近：同一事物的不同姿态和颜色也应当靠近。点击一张，从它出发继续搜索。",
+  "similar.grid": "相似图像，由近到远",
+  "similar.one": "{label}，距离 {distance}：从它出发搜索",
+  "similar.said": "{count} 张相似图像，最近的是 {label}。",
+  "similar.none": "没有可用的索引",
+  "similar.none.how": "先建立索引，再与运行一起启动：",
+
+  "inside.heading": "从图像到回答",
+  "inside.about": "图像一级一级地通过网络。前面的级回应边缘和颜色，后面的级回应部件和整个物体。请选择一级。",
+  "inside.strip": "网络的各级",
+  "inside.image": "图像",
+  "inside.stage": "{stage}：{kind}，{shape}",
+  "inside.stage.none": "这个网络没有 {stage} 这一级。",
+  "inside.maps": "{all} 个特征图中最强的 {shown} 个",
+  "inside.maps.all": "全部 {all} 个特征图",
+  "inside.maps.about": "每个特征一幅图：图像有此特征处为黄色，没有处为蓝色。选择一个，看它代表什么。",
+  "inside.units": "{all} 个单元中最强的 {shown} 个",
+  "inside.units.all": "全部 {all} 个单元",
+  "inside.units.about": "到这里画面已经消失：每个单元只是一个数，即它的条形。选择一个，看什么使它变大。",
+  "inside.unit": "单元 {unit}",
+  "inside.unit.named": "{unit}，{value}",
+  "inside.unit.heading": "{stage} 的单元 {unit}",
+  "inside.unit.map": "它对这张图像的特征图，最大值 {value}",
+  "inside.patches": "什么最能激发它",
+  "inside.patches.about": "在看过的 {images} 张测试图像中，它反应最强的小块。它们有什么共同之处？",
+  "inside.patches.none": "没有测试图像可供查看。",
+  "inside.patch": "一张测试图像的小块，反应 {value}：查看那张图像",
+  "inside.unit.choose": "选择一个单元，看什么最能激发它。",
+  "inside.filters": "它的滤波器",
+  "inside.filters.about": "权重本身，画成颜色：每个特征图在找什么。平滑的条纹和色块说明学到了东西，噪声则没有。",
+  "inside.filters.alt": "{stage} 的滤波器，画成小彩图",
+  "kind.convolution": "小滤波器在前面的图上滑动；每个滤波器画出一幅图，标出哪里有它的图案。",
+  "kind.pooling": "只保留每个邻域的最强回应：图变小，小的位移也不再要紧。",
+  "kind.normalisation": "相邻的特征图互相抑制，使最强的更突出。",
+  "kind.dropout": "训练时随机关掉一半单元；使用时只是照原样传下去。",
+  "kind.linear": "每个单元都听取前面的全部单元：在这里权衡各个特征。",
+  "kind.softmax": "把得分变成总和为一的概率。",
+  "kind.inception": "几种大小的滤波器并列，再把它们的特征图叠在一起。",
+  "kind.residual": "在输入上加一个修正，使很深的网络也能学习。",
+  "kind.image": "输入：图像正中的部分，缩放到网络的尺寸，红、绿、蓝三色。",
+
+  "mistakes.heading": "它会混淆什么？",
+  "mistakes.about": "每行是一个类别，每列是一种回答。蓝色为对，橙色为错；颜色越深，次数越多。打开一格，查看其中的图像。",
+  "mistakes.grid": "混淆矩阵：行是正确类别，列是回答",
+  "mistakes.right": "正确类别",
+  "mistakes.given": "回答",
+  "mistakes.cell": "{right} 被答为 {given}：{of} 张中的 {count} 张",
+  "mistakes.cell.right": "{right} 认对了：{of} 张中的 {count} 张",
+  "mistakes.legend": "占该类图像的比例",
+  "mistakes.pairs": "最常混淆的",
+  "mistakes.pairs.none": "这些图像中没有一个错误。",
+  "mistakes.images": "图像",
+  "mistakes.images.none": "这一格中没有图像。",
+  "mistakes.image": "{right}，被答为 {given}，概率 {probability}：查看",
+  "mistakes.more": "更多",
+  "mistakes.shown": "{total} 张中的 {shown} 张",
+  "mistakes.canvas": "用方向键移动，按回车键打开。",
+  "mistakes.none": "这次运行没有测试结果",
+  "mistakes.none.how": "请先测试：",
+
+  "training.heading": "它怎样学习",
+  "training.about": "损失和错误率应当下降。如果训练曲线继续下降而验证曲线不再下降，网络就开始死记它的图像了。",
+  "training.live": "训练正在进行，曲线随之更新。",
+  "training.done": "训练已经结束。",
+  "training.loss": "损失",
+  "training.error": "错误率",
+  "training.epoch": "轮次",
+  "training.train": "训练",
+  "training.validation": "验证",
+  "training.best": "保留的权重",
+  "training.guess": "猜测",
+  "training.read": "第 {epoch} 轮：{values}",
+  "training.chart": "{epochs} 轮的{heading}：最后训练为 {train}，验证为 {validation}。可用方向键逐点读取。",
+  "training.table": "以表格显示",
+  "training.watchdog": "监视器的提示",
+  "training.step": "第 {step} 步：{message}",
+  "training.none": "还没有任何记录",
+  "training.none.how": "第一步之后几秒内就会出现数字。",
+
+  "compare.heading": "一张图像，几个网络",
+  "compare.about": "它们一致吗？如果一个对而另一个错，不妨看看两者的内部。",
+  "compare.run": "运行",
+  "compare.open": "用 {name} 查看",
+
+  "problem.heading": "没有成功",
+  "problem.unreachable": "服务器没有回应：`alexnet serve` 还在运行吗？",
+  "problem.again": "再试一次",
+  "problem.weights": "还没有权重",
+  "problem.weights.how": "这次运行仍在训练，本页会自动再问。",
+  "problem.watch": "看它学习",
+  "problem.gone": "这张图像已经不在了：服务器停止后，上传的图像随之消失。请重新选择。",
+  "footer.local": "您的图像只留在服务器的内存中，服务器停止后即消失。",
+  "footer.examples": "同样的内容以 JSON 提供，附示例",
+};
+
+/** Languages by their tag: their own name, and their texts. */
+export const LANGUAGES = { en: ["English", ENGLISH], zh: ["中文", CHINESE] };
+
+const KEPT = "alexnet-language";
+
+let chosen = kept() ?? (navigator.languages.find((tag) => /^(en|zh)\b/.test(tag)) ?? "en").slice(0, 2);
+
+/** "en" or "zh": as it was chosen here before, else as the browser has it. */
+export function language() {
+  return chosen;
+}
+
+/** Speak that language from now on, here and at the next visit. */
+export function speak(tag) {
+  chosen = tag;
+  try {
+    localStorage.setItem(KEPT, tag);
+  } catch {
+    // A browser that keeps nothing still speaks it until the page is left.
+  }
+}
+
+function kept() {
+  try {
+    const tag = localStorage.getItem(KEPT);
+    return tag in LANGUAGES ? tag : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The text of that key, each {name} in it replaced by a fact. */
+export function say(key, facts = {}) {
+  const text = LANGUAGES[chosen][1][key];
+  if (text === undefined) throw new Error(`words.js has no text ${key}`);
+  return text.replace(/\{(\w+)\}/g, (whole, name) => facts[name] ?? whole);
+}
+
+/** Put the texts of this language wherever the page's own HTML names one. */
+export function translate() {
+  document.documentElement.lang = chosen === "zh" ? "zh-Hans" : "en";
+  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
+}
