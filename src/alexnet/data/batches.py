@@ -58,8 +58,8 @@ class Batches:
         keys = np.random.Philox(np.random.SeedSequence([self.seed, epoch])).random_raw(len(self.rows))
         return self.rows[np.argsort(keys, kind="stable")]
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of `epoch` from step `start` on; what comes before is not read.
+    def epoch(self, epoch: int, start: int = 0, every: int = 1) -> Iterator[Batch]:
+        """The batches of `epoch` from step `start` on, all or every so many-th; what else there is is not read.
 
         One thread reads ahead, and lets all cores decode and copy. When the iterator is closed or dropped, its
         threads end.
@@ -71,7 +71,7 @@ class Batches:
             return Batch(self.packed.read(rows, pool), self.packed.labels[rows], rows)
 
         with decoders() as pool:
-            yield from ahead(read, range(start, self.steps))
+            yield from ahead(read, range(start, self.steps, every))
 
     def rows_of(self, order: np.ndarray, step: int) -> np.ndarray:
         """The rows of batch `step` in an epoch's `order`, int64."""

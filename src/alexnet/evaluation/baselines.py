@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from alexnet.errors import InputError
+from alexnet.evaluation.sharing import in_order, own
 
 SIDE = 32
 """Images are compared at this many pixels a side at most."""
@@ -87,13 +88,15 @@ def first_by_rank(packed: Pixels, rows: np.ndarray, most: int) -> np.ndarray:
 
 def _vectors(packed: Pixels, rows: np.ndarray, together: int = 256) -> np.ndarray:
     """Float32 [k, pixels], read a few images at a time so that photographs do not fill the memory."""
-    parts = []
-    for start in range(0, len(rows), together):
+
+    def read(start: int) -> np.ndarray:
         part = packed.read(rows[start : start + together])
         if not isinstance(part, np.ndarray) or max(part.shape[1:3]) > SIDE:
             part = np.stack([_small_square(image) for image in part])
-        parts.append(part.reshape(len(part), -1).astype(np.float32))
-    return np.concatenate(parts)
+        return part.reshape(len(part), -1).astype(np.float32)
+
+    starts = range(0, len(rows), together)
+    return np.concatenate(list(in_order(map(read, own(starts)), len(starts))))
 
 
 def _small_square(image: np.ndarray) -> np.ndarray:

@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alexnet import processes
 from alexnet.augment import VIEWS, to_planes
 from alexnet.data import Batches, Packed
+from alexnet.evaluation.sharing import in_order
 from alexnet.models import Classifier
 from alexnet.progress import track
 
@@ -58,6 +60,8 @@ def probabilities(
 ) -> np.ndarray:
     """Class probabilities of packed images, each exactly once and in the order of `rows`.
 
+    Several processes, all of which must call this, share the batches; each is given all probabilities.
+
     Args:
         batch: images at once by their centre views; of more or larger views as many fewer.
         what: what the progress bar says; no bar when empty.
@@ -68,13 +72,16 @@ def probabilities(
     net.eval()
     shares = {"center": 1, "ten": 10, "dense": 2 * (side / size) ** 2}  # of the pixels of a centre view
     batches = Batches(packed, rows, max(1, int(batch // shares[views])), None)
+    found = (
+        batch_probabilities(net, step.images, side, size, views, averaged).numpy()
+        for step in batches.epoch(0, processes.rank(), processes.size())
+    )
     out = np.empty((len(rows), net.classes))
     at = 0
-    steps = batches.epoch(0)
-    for step in track(steps, what, batches.steps, "batches") if what else steps:
-        n = len(step.labels)
-        out[at : at + n] = batch_probabilities(net, step.images, side, size, views, averaged).numpy()
-        at += n
+    together = in_order(found, batches.steps)
+    for p in track(together, what, batches.steps, "batches") if what else together:
+        out[at : at + len(p)] = p
+        at += len(p)
     net.train(training)
     return out
 

@@ -4,11 +4,13 @@ import csv
 import json
 import time
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from alexnet import processes
 from alexnet.checkpoint import Card, load_weights, read_run, weights_file
 from alexnet.data import Packed, Source, open_packed, open_source, packed_for, split
 from alexnet.data.source import TEST, VALIDATION
@@ -28,6 +30,7 @@ from alexnet.evaluation.metrics import (
     wilson_interval,
 )
 from alexnet.evaluation.published import comparable_to
+from alexnet.evaluation.sharing import same_everywhere
 from alexnet.files import replacing, write_json
 from alexnet.recipes import recipe_from
 
@@ -47,7 +50,8 @@ def evaluate(
 
     Without a source: the test part of what it was trained on. With another source: its test part where the source
     itself names one, otherwise all its images. Each image counts exactly once. A result on the run's own test part
-    is kept in its evaluation.json, where the report finds it.
+    is kept in its evaluation.json, where the report finds it. Of several processes, which share the images, all
+    are given the result and the first writes it.
 
     Args:
         run: a run's folder or a file of weights.
@@ -72,7 +76,8 @@ def evaluate(
     packed = images_of(card, file.parent, source, root)
     rows, part = rows_of(packed, card, split_name)
     labels = class_numbers(packed, card)[rows]
-    patches = len(rows) * (10 if views == "ten" else 1)
+    same_everywhere((card, sha256(packed.digests[rows]).digest()))
+    patches = len(rows) * (10 if views == "ten" else 1) // processes.size()
     for_inference(net, choose_device(device), patches, precision)
     began = time.monotonic()
     p = probabilities(net, packed, rows, card.side, card.size, views, averaged, what=f"evaluating, {views}")
@@ -243,7 +248,8 @@ def keep(
     The answers of the headline to each image go to answers.npz.
     """
     path = run / "evaluation.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    first = processes.is_first()
+    before = processes.told_by_first(json.loads(path.read_text(encoding="utf-8")) if first and path.is_file() else {})
     if before.get("step") != card.step:  # of other weights, before the run went on
         before = {}
     figures = ("top1_error", "top5_error", "interval", "log_loss", "seconds", "images")
@@ -259,9 +265,11 @@ def keep(
             "majority": {"error": majority_error(packed.labels[train], labels, len(card.classes))},
             "nearest_pixel": nearest_pixel_error(packed, train, rows),
         }
-    if whole is result:
+    if first and whole is result:
         write_answers(run, answers_of(p, labels, rows, packed.digests[rows], result["views"], card.step))
-    write_json(path, whole | {"by_views": by_views, "baselines": baselines})
+    if first:
+        write_json(path, whole | {"by_views": by_views, "baselines": baselines})
+    processes.wait_for_all()
 
 
 def as_text(result: dict[str, Any]) -> str:

@@ -16,9 +16,11 @@ from alexnet.errors import InputError
 from alexnet.evaluation.calibrate import apply_temperature
 from alexnet.evaluation.classify import batch_probabilities
 from alexnet.evaluation.inference import Precision, for_inference
+from alexnet.evaluation.sharing import in_order, own, same_everywhere
 from alexnet.files import replacing
 from alexnet.images import ImageProblem, centre_square, pixels_of, read_image, shorter_side_to
 from alexnet.models import Classifier
+from alexnet.processes import size
 
 NONE_OF_THESE = "none of these"
 AT_ONCE = 32  # patches shown to the net together: more are hardly faster, and deep nets need memory
@@ -190,24 +192,33 @@ def answers(
 ) -> list[dict[str, Any]]:
     """Ask a run about image files; one that cannot be read gives its error and stops nothing.
 
+    Several processes share the images; all are given all rows.
+
     Returns: rows {"image", "predictions": [{"label", "probability"}], "accepted"} or {"image", "error"}.
     """
     if top < 1:
         raise InputError(f"--top {top}: give 1 or more")
     files = files_of(images)
-    predictor = load(run, device, len(files), precision)
+    predictor = load(run, device, len(files) // size(), precision)
+    same_everywhere((predictor.card, files))
+    chunks = list(predictor._chunks(files, views))
+    found = (_rows(predictor, chunk, top, views) for chunk in own(chunks))
+    return [row for rows in in_order(found, len(chunks)) for row in rows]
+
+
+def _rows(predictor: Predictor, images: Sequence[str], top: int, views: str | None) -> list[dict[str, Any]]:
+    """The answers to a few images, read and asked about at once."""
+    found = list(in_threads(predictor._ready_or_problem, images))
+    stored = [pixels for pixels in found if not isinstance(pixels, ImageProblem)]
+    said = iter(predictor._answers(predictor._ask(stored, views), top))
     rows: list[dict[str, Any]] = []
-    for chunk in predictor._chunks(files, views):
-        found = list(in_threads(predictor._ready_or_problem, chunk))
-        stored = [pixels for pixels in found if not isinstance(pixels, ImageProblem)]
-        said = iter(predictor._answers(predictor._ask(stored, views), top))
-        for image, one in zip(chunk, found):
-            if isinstance(one, ImageProblem):
-                rows.append({"image": image, "error": f"{one.kind}: {one.detail}"})
-                continue
-            answer = next(said)
-            predictions = [prediction._asdict() for prediction in answer.predictions]
-            rows.append({"image": image, "predictions": predictions, "accepted": answer.accepted})
+    for image, one in zip(images, found):
+        if isinstance(one, ImageProblem):
+            rows.append({"image": image, "error": f"{one.kind}: {one.detail}"})
+            continue
+        answer = next(said)
+        predictions = [prediction._asdict() for prediction in answer.predictions]
+        rows.append({"image": image, "predictions": predictions, "accepted": answer.accepted})
     return rows
 
 

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from alexnet import processes
 from alexnet.augment import center_view, to_planes
 from alexnet.checkpoint import Card, load_weights, weights_file
-from alexnet.data import Batches, Packed, Source, split
+from alexnet.data import Batch, Batches, Packed, Source, split
 from alexnet.devices import choose_device
 from alexnet.errors import InputError
 from alexnet.evaluation.baselines import first_by_rank
@@ -29,6 +30,7 @@ from alexnet.evaluation.classify import probabilities
 from alexnet.evaluation.evaluate import class_numbers, images_of, places, trained_on
 from alexnet.evaluation.inference import for_inference
 from alexnet.evaluation.metrics import errors_text, figures, top_k
+from alexnet.evaluation.sharing import in_order
 from alexnet.models import Classifier, Dropout
 from alexnet.progress import track
 
@@ -139,14 +141,18 @@ def stage_features(
     batches = Batches(packed, rows, 128, None)
     out: dict[str, np.ndarray] = {}
     at = 0
-    for step in track(batches.epoch(0), f"features, {part}", batches.steps, "batches"):
+
+    def features(step: Batch) -> dict[str, np.ndarray]:
         images = center_view(to_planes(step.images, card.side, where), card.size)[0]
-        for stage, x in outputs(net, images, stages):
-            vectors = pooled(x).float().cpu().numpy()
+        return {stage: pooled(x).float().cpu().numpy() for stage, x in outputs(net, images, stages)}
+
+    found = map(features, batches.epoch(0, processes.rank(), processes.size()))
+    for of_batch in track(in_order(found, batches.steps), f"features, {part}", batches.steps, "batches"):
+        for stage, vectors in of_batch.items():
             if stage not in out:
                 out[stage] = np.empty((len(rows), vectors.shape[1]), np.float32)
             out[stage][at : at + len(vectors)] = vectors
-        at += len(step.rows)
+        at += len(vectors)
     return out
 
 

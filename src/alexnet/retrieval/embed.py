@@ -2,13 +2,16 @@
 
 The folder is written as OUT.partial/ and renamed when it is whole. Vectors are appended to their file and flushed
 block by block, and `done.json` then says how many are surely there; a killed embedding cuts the file back to
-that number and goes on after it. `vectors.py` tells what the files hold.
+that number and goes on after it. Of several processes each computes its share of the batches and the first writes
+what all of them made. The batches are those of one process, and so a killed embedding may go on with another number
+of processes. `vectors.py` tells what the files hold.
 """
 
 import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
@@ -27,7 +30,9 @@ from alexnet.data.named import NAMED
 from alexnet.data.packed import is_packed, sha256_of
 from alexnet.errors import InputError
 from alexnet.evaluation.evaluate import images_of, rows_of
+from alexnet.evaluation.sharing import in_order, same_everywhere
 from alexnet.files import flush_to_disk, readable_bytes, write_json
+from alexnet.processes import is_first, rank, size, told_by_first, wait_for_all
 from alexnet.progress import bar, note
 from alexnet.recipes import recipe_from
 from alexnet.retrieval.features import FeatureReader, feature_reader
@@ -56,6 +61,8 @@ def embed(
 ) -> Vectors:
     """Write the features of a source's images into the new folder `out`; see `vectors.py` for its files.
 
+    Several processes share the work; on several machines `out` must lie where all of them find it.
+
     Args:
         run: a run's folder or a file of weights.
         source: a SOURCE of the command line, or a folder with nothing but images in it, which have no labels then.
@@ -75,7 +82,7 @@ def embed(
             features too large for float16. What was done by then stays, and the same call goes on from there.
     """
     out = Path(out)
-    if out.exists() or out.is_symlink():
+    if told_by_first(out.exists() or out.is_symlink()):
         raise InputError(f"{out} exists and is not overwritten; choose another place or remove it")
     if batch < 1:
         raise InputError(f"a batch of {batch} images; give 1 or more")
@@ -94,13 +101,27 @@ def embed(
     manifest |= {"fingerprint": packed.fingerprint, "labelled": labelled}
     manifest["classes"] = packed.classes if labelled else []
     manifest["order_sha256"] = sha256(packed.digests[rows].tobytes()).hexdigest()  # fingerprints know no order
+    same_everywhere((manifest | {"spec": ""}, batch))  # a folder may have another name on another machine
+    if is_first():
+        _write(reader, packed, rows, out, manifest, batch, Path(run))
+    else:
+        for _ in _computed(reader, packed, rows, batch, dtype):
+            pass  # the first process is given them
+    wait_for_all()
+    return open_vectors(out)
+
+
+def _write(
+    reader: FeatureReader, packed: Packed, rows: np.ndarray, out: Path, manifest: dict[str, Any], batch: int, run: Path
+) -> None:
+    """All files of `out`, from wherever an earlier process came to."""
     partial = out.with_name(out.name + ".partial")
     try:
         with only_process(partial, wait=False):
             _write_vectors(reader, packed, rows, partial, manifest, batch)
             # Where the run and the pack lie may change from one call to the next, and is no reason to begin anew.
-            manifest |= {"run": str(Path(run).resolve()), "packed": str(packed.path.resolve())}
-            _finish(packed, rows, partial, manifest)
+            about = manifest | {"run": str(run.resolve()), "packed": str(packed.path.resolve())}
+            _finish(packed, rows, partial, about)
             partial.rename(out)
             for name in ("purpose.json", "done.json", "lock"):
                 (out / name).unlink(missing_ok=True)
@@ -110,7 +131,6 @@ def embed(
             f"{partial} cannot be written ({error.strerror}); choose another place, or make room and give the same "
             "command, which goes on where it stopped"
         ) from error
-    return open_vectors(out)
 
 
 def _opened(
@@ -171,17 +191,32 @@ def _write_vectors(
         file.seek(0, os.SEEK_END)
         if done:
             note(f"going on with {partial}: {done:,} of {len(rows):,} images are there")
-        if done < len(rows):
-            _append(reader, Batches(packed, rows[done:], batch, None), file, dtype, partial, done)
+        _append(_computed(reader, packed, rows, batch, dtype, done), file, partial, done, len(rows), reader.stage)
 
 
-def _append(reader: FeatureReader, batches: Batches, file: BinaryIO, dtype: np.dtype, partial: Path, done: int) -> None:
-    """The vectors of all batches, after the `done` that lie in the file."""
-    began, written, count = time.monotonic(), done, len(batches.rows)
+def _computed(
+    reader: FeatureReader, packed: Packed, rows: np.ndarray, batch: int, dtype: np.dtype, done: int = 0
+) -> Iterator[np.ndarray]:
+    """The vectors of all batches, in order; called by all processes, given to the first.
+
+    Args:
+        done: how many are there already, as the first process finds them; the others learn it from there.
+    """
+    done = told_by_first(done)
+    if done == len(rows):
+        return
+    batches = Batches(packed, rows[done:], batch, None)
+    own = batches.epoch(0, rank(), size())
+    made = (_as_stored(reader.of_stored(step.images), dtype, reader.stage) for step in own)
+    yield from in_order(made, batches.steps, everywhere=False)
+
+
+def _append(computed: Iterator[np.ndarray], file: BinaryIO, partial: Path, done: int, images: int, stage: str) -> None:
+    """Write vectors after the `done` that lie in the file."""
+    began, written, count = time.monotonic(), done, images - done
     with bar() as progress:
-        task = progress.add_task(f"embedding, {reader.stage}", total=done + count, completed=done, status="")
-        for step in batches.epoch(0):
-            vectors = _as_stored(reader.of_stored(step.images), dtype, reader.stage)
+        task = progress.add_task(f"embedding, {stage}", total=images, completed=done, status="")
+        for vectors in computed:
             file.write(vectors.tobytes())
             written += len(vectors)
             if written - done >= BLOCK:
@@ -191,7 +226,8 @@ def _append(reader: FeatureReader, batches: Batches, file: BinaryIO, dtype: np.d
                 done = written
             progress.advance(task, len(vectors))
     seconds = max(time.monotonic() - began, 1e-9)
-    note(f"embedded {count:,} images in {seconds:.1f} s: {count / seconds:,.0f} a second")
+    if count:
+        note(f"embedded {count:,} images in {seconds:.1f} s: {count / seconds:,.0f} a second")
 
 
 def _as_stored(vectors: np.ndarray, dtype: np.dtype, stage: str) -> np.ndarray:
