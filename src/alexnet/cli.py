@@ -12,6 +12,7 @@ from alexnet.commands.pictures import report, show
 from alexnet.commands.search import embed, evaluate_search, index, search
 from alexnet.commands.testing import ensemble, evaluate, predict, probe
 from alexnet.commands.training import train
+from alexnet.commands.web import serve
 from alexnet.errors import InputError, JobFailed, PeerLost
 from alexnet.options import did_you_mean
 from alexnet.parallel.launch import leave_outcome, started_by_torchrun, together
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate-search": evaluate_search,
     "report": report,
     "show": show,
+    "serve": serve,
     "check": check,
     "pack": pack,
     "cache": cache,

@@ -49,11 +49,15 @@ class ImageProblem(Exception):
         self.detail = detail
 
 
-def read_image(source: Path | str | bytes) -> np.ndarray:
+def read_image(source: Path | str | bytes, most_pixels: int = LARGEST_PIXELS) -> np.ndarray:
     """The image in a file, or in a file's bytes, upright: uint8 [h, w, 3].
 
     Grey of 16 bits is divided by 257, so that white stays white; transparent pixels are laid on
     white; of an animation the first frame is taken; CMYK, palettes and the rest become RGB.
+
+    Args:
+        source: a file or its bytes.
+        most_pixels: of the image; a larger one is not decoded.
 
     Raises:
         ImageProblem: nothing that can be shown is there.
@@ -63,6 +67,8 @@ def read_image(source: Path | str | bytes) -> np.ndarray:
         raise ImageProblem("empty", "the file has no bytes")
     with pillow_quiet():
         image = _open(data)
+        if image.width * image.height > most_pixels:
+            raise ImageProblem("too-large", f"{image.width} x {image.height} pixels; at most {most_pixels:,} are read")
         try:
             image.load()
             return _rgb(_upright(image))

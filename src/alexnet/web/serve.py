@@ -1,0 +1,72 @@
+"""`alexnet serve`: listen, say where, and answer until stopped."""
+
+import secrets
+import socket
+import threading
+import webbrowser
+from dataclasses import replace
+from pathlib import Path
+
+import uvicorn
+
+from alexnet.errors import InputError
+from alexnet.progress import note
+from alexnet.web.app import create_app
+from alexnet.web.settings import Settings
+
+BACKLOG = 128
+
+
+def serve(runs: list[str | Path], index: str | Path | None, settings: Settings, port: int, open_page: bool) -> None:
+    """Serve runs until the process is stopped.
+
+    Args:
+        runs: folders of runs, or files of weights.
+        index: the folder of an index; None for none.
+        settings: address, limits; without a token one is made up where others than this machine can ask.
+        port: 0 for one that is free.
+        open_page: open the page in the user's browser.
+
+    Raises:
+        InputError: no such run or index; the address or the port cannot be had.
+    """
+    if settings.token is None and not settings.is_private:
+        settings = replace(settings, token=secrets.token_urlsafe(24))
+    listening = listen(settings.host, port)
+    app = create_app(runs, index, settings)
+    address = page_address(settings, listening.getsockname()[1])
+    for run in app.state.explorer.runs:
+        note(f"{run.number}: {run.state()}")
+    print(f"open {address}", flush=True)
+    if open_page:
+        threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3, server_header=False)
+    )
+    try:
+        server.run([listening])
+    except KeyboardInterrupt:
+        note("stopped")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        InputError: it cannot be had.
+    """
+    try:
+        kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=kind, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"{host}:{port} cannot be listened on ({why}): take another --port, such as 0 for any that is free"
+        ) from None
+
+
+def page_address(settings: Settings, port: int) -> str:
+    """What to open in a browser, on this machine where all addresses are listened on."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{port}/" + (f"?token={settings.token}" if settings.token else "")
