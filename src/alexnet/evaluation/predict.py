@@ -79,7 +79,7 @@ class Predictor:
         Raises:
             alexnet.images.ImageProblem: an image cannot be read.
         """
-        p = [self._ask(list(in_threads(self._ready, chunk)), views) for chunk in self._chunks(images, views)]
+        p = [self.of_stored(list(in_threads(self._ready, chunk)), views) for chunk in self._chunks(images, views)]
         return np.concatenate(p) if p else np.empty((0, len(self.classes)))
 
     def _chunks(self, images: Sequence[Any], views: str | None) -> Iterator[Sequence[Any]]:
@@ -97,8 +97,8 @@ class Predictor:
         except ImageProblem as problem:
             return problem
 
-    def _ask(self, stored: Sequence[np.ndarray], views: str | None) -> np.ndarray:
-        """Calibrated probabilities of images as packing would have stored them, all at once."""
+    def of_stored(self, stored: Sequence[np.ndarray], views: str | None) -> np.ndarray:
+        """Calibrated probabilities of images as `stored` gives them, all at once: float64 [n, classes]."""
         if not stored:
             return np.empty((0, len(self.classes)))
         averaged = str(self.card.recipe.get("evaluation", {}).get("averaged", "softmax"))
@@ -123,9 +123,10 @@ class Predictor:
             top: how many classes; all of them when there are fewer.
             views: as for `probabilities`.
         """
-        return self._answers(self.probabilities(several(images), views), top)
+        return self.answers_of(self.probabilities(several(images), views), top)
 
-    def _answers(self, probabilities: np.ndarray, top: int) -> list[Answer]:
+    def answers_of(self, probabilities: np.ndarray, top: int) -> list[Answer]:
+        """The most probable classes of each row of probabilities, [n, classes], and whether they are accepted."""
         answers = []
         for p in probabilities:
             best = [Prediction(self.classes[i], float(p[i])) for i in np.argsort(-p, kind="stable")[:top]]
@@ -210,7 +211,7 @@ def _rows(predictor: Predictor, images: Sequence[str], top: int, views: str | No
     """The answers to a few images, read and asked about at once."""
     found = list(in_threads(predictor._ready_or_problem, images))
     stored = [pixels for pixels in found if not isinstance(pixels, ImageProblem)]
-    said = iter(predictor._answers(predictor._ask(stored, views), top))
+    said = iter(predictor.answers_of(predictor.of_stored(stored, views), top))
     rows: list[dict[str, Any]] = []
     for image, one in zip(images, found):
         if isinstance(one, ImageProblem):

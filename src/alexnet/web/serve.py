@@ -4,6 +4,7 @@ import secrets
 import socket
 import threading
 import webbrowser
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,10 +44,9 @@ def serve(runs: list[str | Path], index: str | Path | None, settings: Settings, 
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3, server_header=False)
     )
-    try:
+    with suppress(KeyboardInterrupt):  # uvicorn ends its answers first, and then passes it on
         server.run([listening])
-    except KeyboardInterrupt:
-        note("stopped")
+    note("stopped")
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -35,11 +35,11 @@ def said_of(run: Served, pixels: np.ndarray, label: str | None, views: str, top:
 
     def ask() -> tuple[np.ndarray, float]:
         began = time.perf_counter()
-        p = predictor._ask([stored], views)
+        p = predictor.of_stored([stored], views)
         return p, time.perf_counter() - began
 
     p, seconds = run.ask(ask)
-    answer = predictor._answers(p, top)[0]
+    answer = predictor.answers_of(p, top)[0]
     return Predictions(
         predictions=[Guess(label=one.label, probability=one.probability) for one in answer.predictions],
         accepted=answer.accepted,
