@@ -42,7 +42,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "bench": bench,
 }
 
-SHARED = ("train", "evaluate", "predict", "embed")
+SHARED = ("train", "evaluate", "predict", "probe", "ensemble", "embed")
 """Commands whose work several processes can share."""
 
 

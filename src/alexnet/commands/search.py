@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from alexnet.errors import InputError
-from alexnet.options import Parser, json_option, print_json, source_argument
+from alexnet.options import Parser, json_option, parallel_options, print_json, source_argument
 
 
 def embed(arguments: list[str]) -> int:
@@ -18,6 +18,7 @@ def embed(arguments: list[str]) -> int:
     parser.add_argument("--normalise", action="store_true", help="divide each vector by its length (L2)")
     parser.add_argument("--batch", type=int, default=128, help="images at once (default 128)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parallel_options(parser)
     json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.retrieval.embed import embed

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from alexnet.options import Parser, json_option, print_json
+from alexnet.options import Parser, json_option, parallel_options, print_json
 
 
 def evaluate(arguments: list[str]) -> int:
@@ -14,6 +14,7 @@ def evaluate(arguments: list[str]) -> int:
     parser.add_argument("--split", choices=("train", "val", "test"), help="default test")
     parser.add_argument("--root", type=Path, help="where named sets are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parallel_options(parser)
     parser.add_argument(
         "--precision", choices=("float32", "bfloat16"), default="float32", help="bfloat16 is faster, and coarser"
     )
@@ -22,10 +23,11 @@ def evaluate(arguments: list[str]) -> int:
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.devices import keep_memory
     from alexnet.evaluation.evaluate import as_text, evaluate, write_class_table
+    from alexnet.processes import is_first
 
     keep_memory()
     result = evaluate(asked.run, asked.source, asked.views, asked.split, asked.root, asked.device, asked.precision)
-    if asked.csv:
+    if asked.csv and is_first():
         write_class_table(asked.csv, result)
     if asked.json:
         return print_json(result)
@@ -41,6 +43,7 @@ def predict(arguments: list[str]) -> int:
     parser.add_argument("--top", type=int, default=5, help="how many classes (default 5)")
     parser.add_argument("--views", choices=("center", "ten", "dense"), help="default: what the recipe says")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parallel_options(parser)
     parser.add_argument(
         "--precision", choices=("float32", "bfloat16"), default="float32", help="bfloat16 is faster, and coarser"
     )
@@ -49,10 +52,11 @@ def predict(arguments: list[str]) -> int:
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.devices import keep_memory
     from alexnet.evaluation.predict import NONE_OF_THESE, answers, write_answers
+    from alexnet.processes import is_first
 
     keep_memory()
     rows = answers(asked.run, asked.images, asked.top, asked.views, asked.device, asked.precision)
-    if asked.csv:
+    if asked.csv and is_first():
         write_answers(asked.csv, rows)
     if asked.json:
         print_json(rows)
@@ -74,6 +78,7 @@ def probe(arguments: list[str]) -> int:
     parser.add_argument("--stage", help="stages, with commas between (default: the one before the classifier)")
     parser.add_argument("--root", type=Path, help="where named sets are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parallel_options(parser)
     json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.evaluation.probe import as_text, probe
@@ -96,15 +101,17 @@ def ensemble(arguments: list[str]) -> int:
     parser.add_argument("--allow-seen", action="store_true", help="also images that one of the nets was trained on")
     parser.add_argument("--root", type=Path, help="where named sets are kept")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parallel_options(parser)
     parser.add_argument("--csv", type=Path, help="write the table to this file")
     json_option(parser)
     asked = parser.parse_intermixed_args(arguments)
     from alexnet.devices import keep_memory
     from alexnet.evaluation.ensemble import as_text, ensemble, write_table
+    from alexnet.processes import is_first
 
     keep_memory()
     result = ensemble(asked.runs, asked.source, asked.views, asked.split, asked.root, asked.device, asked.allow_seen)
-    if asked.csv:
+    if asked.csv and is_first():
         write_table(asked.csv, result)
     if asked.json:
         return print_json(result)

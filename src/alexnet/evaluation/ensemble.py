@@ -8,6 +8,7 @@ over nets, each net weighing the same. Temperatures are not applied: the papers 
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from alexnet.evaluation.classify import probabilities
 from alexnet.evaluation.evaluate import class_numbers, images_of, places, rows_of, trained_on
 from alexnet.evaluation.inference import for_inference
 from alexnet.evaluation.metrics import errors_text, figures, top_k
+from alexnet.evaluation.sharing import same_everywhere
 from alexnet.files import replacing
 from alexnet.models import Classifier
+from alexnet.processes import size
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ def ensemble(
     seen = [trained_on(member.folder, digests) for member in members]
     if part != "train" and not allow_seen:
         refuse_seen(members, seen, len(rows))
+    same_everywhere(([member.card for member in members], sha256(digests.tobytes()).digest()))
     total = np.zeros((len(rows), len(first.card.classes)))
     table = []
     for number, (member, count) in enumerate(zip(members, seen), start=1):
@@ -92,7 +96,7 @@ def ensemble(
         evaluation = member.card.recipe["evaluation"]
         view = str(views or evaluation["views"])
         p = probabilities(
-            for_inference(member.net, choose_device(device), len(rows) * (10 if view == "ten" else 1)),
+            for_inference(member.net, choose_device(device), len(rows) * (10 if view == "ten" else 1) // size()),
             own,
             rows if own is packed else rows_with(own, digests, member),
             member.card.side,

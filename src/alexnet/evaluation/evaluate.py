@@ -76,7 +76,7 @@ def evaluate(
     packed = images_of(card, file.parent, source, root)
     rows, part = rows_of(packed, card, split_name)
     labels = class_numbers(packed, card)[rows]
-    same_everywhere((card, sha256(packed.digests[rows]).digest()))
+    same_everywhere((card, sha256(packed.digests[rows].tobytes()).digest()))
     patches = len(rows) * (10 if views == "ten" else 1) // processes.size()
     for_inference(net, choose_device(device), patches, precision)
     began = time.monotonic()

@@ -82,7 +82,7 @@ def probe(
         if stage not in net.stages:
             raise InputError(f"{net.name} has no stage {stage!r}; it has {', '.join(net.stages)}")
     packed = images_of(card, file.parent, source, root)
-    for_inference(net, choose_device(device), len(packed))
+    for_inference(net, choose_device(device), len(packed) // processes.size())
     parts = split(packed, card.recipe["data"]["test"], card.recipe["data"]["validation"])
     if not len(parts.test):
         raise InputError(f"{packed.name} has no test part: give a source with more images, or with test/ inside")
@@ -148,11 +148,12 @@ def stage_features(
 
     found = map(features, batches.epoch(0, processes.rank(), processes.size()))
     for of_batch in track(in_order(found, batches.steps), f"features, {part}", batches.steps, "batches"):
+        n = len(of_batch[stages[0]])
         for stage, vectors in of_batch.items():
             if stage not in out:
                 out[stage] = np.empty((len(rows), vectors.shape[1]), np.float32)
-            out[stage][at : at + len(vectors)] = vectors
-        at += len(vectors)
+            out[stage][at : at + n] = vectors
+        at += n
     return out
 
 
