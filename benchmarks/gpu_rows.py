@@ -26,6 +26,7 @@ from alexnet.evaluation.classify import batch_probabilities
 from alexnet.evaluation.inference import for_inference
 from alexnet.models import Classifier, build
 from alexnet.models.lrn import LRN, set_response_norm
+from alexnet.parallel.scheme import Scheme
 from alexnet.recipe import Recipe
 from alexnet.recipes import load_recipe
 from alexnet.training.feed import feed
@@ -89,12 +90,17 @@ def step_error(plan: Any, kind: str, count: int = 6) -> float:
         chosen = replace(chosen, step=step_kind)
         apply(net, chosen)
         torch.set_float32_matmul_precision("highest")
-        take = make_step(net, make_optimiser(parameter_groups(net, recipe, set(), set()), recipe), recipe, chosen)
+        take = make_step(alone(net, recipe), recipe, chosen, plan.batch)
         for at in range(count):
             take(images, labels, at)
         after.append({name: value.detach().cpu() for name, value in net.named_parameters()})
     moves = {name: (after[0][name] - value).abs().max() for name, value in before.items()}
     return max(float((after[1][name] - after[0][name]).abs().max() / move) for name, move in moves.items())
+
+
+def alone(net: Classifier, recipe: Any) -> Scheme:
+    """A single process that trains the whole net."""
+    return Scheme(net, make_optimiser(parameter_groups(net, recipe, set(), set()), recipe))
 
 
 def steps(plan: Any, found: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +142,7 @@ def train(plan: Any, found: dict[str, Any]) -> dict[str, Any]:
         net = run.net.to(plan.device).train()
         _, chosen = choice(plan, net, "bfloat16")
         apply(net, chosen)
-        take = make_step(net, make_optimiser(run.groups(), recipe), recipe, chosen)
+        take = make_step(Scheme(net, make_optimiser(run.groups(), recipe)), recipe, chosen, plan.batch)
         working = rate(reads(run, pack, plan.batch), on_fed(take), plan, count)
         whole = start(pack, recipe, out=plan.folder / f"whole-{layout}", device=str(plan.device))
         begin = time.perf_counter()
@@ -269,7 +275,7 @@ def stepping(
     if kind is not None:
         chosen = replace(chosen, step=kind)  # type: ignore[arg-type]
     apply(net.train(), chosen)
-    take = make_step(net, make_optimiser(parameter_groups(net, recipe, set(), set()), recipe), recipe, chosen)
+    take = make_step(alone(net, recipe), recipe, chosen, plan.batch)
     numbers = itertools.count()
     return lambda: take(images, labels, next(numbers)), vars(chosen)
 

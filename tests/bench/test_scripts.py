@@ -97,8 +97,8 @@ def test_a_step_that_moves_the_weights_otherwise_is_no_measurement(little, monke
     assert rows.step_error(plan, "graph") < rows.STEP_ERROR
     true = rows.make_step
 
-    def other_masks(net, optimiser, recipe, chosen):
-        return true(net, optimiser, replace(recipe, seed=1 if chosen.step == "graph" else 0), chosen)
+    def other_masks(scheme, recipe, chosen, batch):
+        return true(scheme, replace(recipe, seed=1 if chosen.step == "graph" else 0), chosen, batch)
 
     monkeypatch.setattr(rows, "make_step", other_masks)
     monkeypatch.setattr(rows, "kernel_error", lambda *_: 0.0)

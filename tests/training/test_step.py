@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from alexnet.models import build
+from alexnet.parallel.scheme import Scheme
 from alexnet.recipe import Optimiser, Recipe, Schedule
 from alexnet.training.optimise import Rates, load_optimiser, make_optimiser, optimiser_state, parameter_groups
 from alexnet.training.speed import Chosen, apply
@@ -28,15 +29,15 @@ def batch(seed=0, n=10, size=67, dtype=torch.float32):
     return torch.rand(n, 3, size, size, generator=generator, dtype=dtype) * 255, torch.arange(n) % 4
 
 
-def step_of(net, kind=Step, chosen=PLAIN, recipe=Recipe(), weights=None):  # noqa: B008 (frozen)
+def step_of(net, kind=Step, chosen=PLAIN, recipe=Recipe(), weights=None, n=10):  # noqa: B008 (frozen)
     apply(net, chosen)
     optimiser = make_optimiser(parameter_groups(net, recipe, set(), set()), recipe)
-    return kind(net, optimiser, recipe, chosen, weights)
+    return kind(Scheme(net, optimiser), recipe, chosen, n, weights)
 
 
 def gradients(net, images, labels, **named):
     net.zero_grad()
-    terms, wrong = step_of(net, **named).gradients(images, labels, 3)
+    terms, wrong = step_of(net, n=len(labels), **named).gradients(images, labels, 3)
     return {name: p.grad.clone() for name, p in net.named_parameters()}, terms, wrong
 
 
@@ -215,4 +216,4 @@ def test_rates_held_in_tensors_are_filled_and_saved_as_numbers(tiny):
 def test_the_chosen_kind_of_step_is_made(tiny, step, kind):
     net, recipe = net_of(tiny), Recipe()
     optimiser = make_optimiser(parameter_groups(net, recipe, set(), set()), recipe)
-    assert type(make_step(net, optimiser, recipe, replace(PLAIN, step=step))) is kind
+    assert type(make_step(Scheme(net, optimiser), recipe, replace(PLAIN, step=step), 10)) is kind

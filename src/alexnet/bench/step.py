@@ -16,6 +16,7 @@ from alexnet.bench.timing import compared, take_turns
 from alexnet.errors import JobFailed
 from alexnet.models import Classifier, build
 from alexnet.models.initial import Start
+from alexnet.parallel.scheme import Scheme
 from alexnet.recipes import load_recipe
 from alexnet.training.optimise import make_optimiser, parameter_groups
 from alexnet.training.speed import apply, choose
@@ -84,7 +85,7 @@ def our_step(
     chosen = choose(recipe, net, settings.device, RUN)
     apply(net.train(), chosen)
     optimiser = make_optimiser(parameter_groups(net, recipe, set(), set()), recipe)
-    take = make_step(net, optimiser, recipe, chosen)
+    take = make_step(Scheme(net, optimiser), recipe, chosen, len(images))
     steps = itertools.count()
     return lambda: take(images, labels, next(steps))[0]["cross_entropy"], asdict(chosen)
 

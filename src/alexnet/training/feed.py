@@ -51,7 +51,7 @@ class Arrived:
 
 
 def feed(
-    run: Run, batches: Batches, epoch: int, start: int, noise: Callable[[int], float], own: slice
+    run: Run, batches: Batches, epoch: int, start: int, noise: Callable[[int], float], own: slice | None = None
 ) -> Iterator[Fed]:
     """The augmented batches of `epoch` from its step `start` on.
 
@@ -64,8 +64,9 @@ def feed(
         epoch: from 0.
         start: step within the epoch.
         noise: deviation of the colour noise at a step of the whole run.
-        own: which rows of each batch are read.
+        own: which rows of each batch are read; all of them by default.
     """
+    own = own or slice(0, batches.n)
     packed, device, augmentation = run.packed, run.device, run.recipe.augmentation
     axes = replace(run.colour_axes, mean=run.colour_axes.mean.to(device))
     early = cut_early(run)
