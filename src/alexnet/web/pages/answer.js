@@ -1,7 +1,7 @@
 // The five most probable classes as bars, the right one marked.
 
 import { announce, el, percent, segments } from "./elements.js";
-import { go } from "./place.js";
+import { go, link } from "./place.js";
 import { ask, ofRun } from "./server.js";
 import { say } from "./words.js";
 
@@ -22,36 +22,52 @@ export async function showAnswer(panel, { run, at, signal }) {
       onchoose: (label) => go({ label, heat: at.heat ?? "gradcam" }, { refine: true }),
     }),
     el("p", { class: "hint" }, say(`answer.${views}.about`), " ", say("answer.took", { seconds: duration(answer.seconds) })),
+    onwards(run, answer.predictions[0].label),
   );
   if (focused) panel.querySelector(`[data-value="${focused}"]`)?.focus();
   panel.dataset.key = key;
   announce(inWords(answer));
 }
 
+/** Where to go from here: a first answer is the beginning of a walk. */
+function onwards(run, label) {
+  const ways = [
+    ["heat", { heat: "gradcam" }, { label }],
+    ["inside", { view: "inside" }],
+    ["similar", { view: "similar" }],
+    ["mistakes", { view: "mistakes" }],
+  ];
+  const here = ways.filter(([way]) => (way !== "similar" || run.search) && (way !== "mistakes" || run.confusion));
+  return el("ul", { class: "onwards" }, here.map(([way, changes, facts]) =>
+    el("li", {}, el("a", { class: "card", href: link(changes) },
+      el("strong", {}, say(`onwards.${way}`)), say(`onwards.${way}.about`, facts)))));
+}
+
 /** A table of classes with their probabilities as bars; a class can be clicked where `onchoose` is given. */
 export function bars(answer, { chosen = null, onchoose = null } = {}) {
   const best = answer.predictions[0].label;
+  const known = answer.label ?? null; // of an image of the reader's own nobody knows it
   const rows = answer.predictions.map(({ label, probability }) => {
-    const right = label === answer.label;
-    const wrong = answer.label !== null && label === best && !right;
+    const right = label === known;
+    const state = right ? "right" : label !== best ? null : known === null ? "best" : "wrong";
     const name = onchoose
       ? el("button", { type: "button", class: "plain", "aria-pressed": String(label === chosen),
                        title: say("answer.explain", { label }), onclick: () => onchoose(label) }, label)
       : label;
     const bar = el("span", { class: "bar" });
     bar.style.inlineSize = `${100 * probability}%`;
-    return el("tr", { class: right ? "right" : wrong ? "wrong" : null },
+    return el("tr", { class: state },
       el("th", { scope: "row" }, name, right ? el("span", { class: "mark" }, "✓ ", say("answer.right")) : null),
       el("td", { class: "track" }, bar),
       el("td", { class: "n" }, percent(probability)));
   });
-  const missing = answer.label !== null && !answer.predictions.some(({ label }) => label === answer.label);
+  const missing = known !== null && !answer.predictions.some(({ label }) => label === known);
   return el("div", {},
     el("table", { class: "bars" },
       el("thead", { class: "unseen" }, el("tr", {}, el("th", { scope: "col" }, say("answer.class")), el("td", {}),
         el("th", { scope: "col" }, say("answer.probability")))),
       el("tbody", {}, rows)),
-    missing ? el("p", { class: "hint" }, say("answer.not.among", { right: answer.label })) : null,
+    missing ? el("p", { class: "hint" }, say("answer.not.among", { right: known })) : null,
     answer.accepted === false ? el("p", { class: "hint" }, say("answer.none")) : null);
 }
 

@@ -3,18 +3,18 @@
 import { announce, draw, el, figures } from "./elements.js";
 import { say } from "./words.js";
 
-const WIDE = 520;
-const HIGH = 300;
-const EDGE = { left: 52, right: 14, top: 12, bottom: 36 };
+const WIDE = 440;
+const HIGH = 280;
+const EDGE = { left: 46, right: 14, top: 12, bottom: 36 };
 const POINTS = 240; // of the training line; more are averaged, neighbours together
 
 /**
  * A figure with its heading, drawing and legend, and a line that reads the point in hand.
  *
- * `lines` are {kind: "step" or "validation", epoch, and a number by `name`}; `format` writes such a number;
- * `level` is drawn as a dotted line: what guessing gives.
+ * `lines` are {kind: "step" or "validation", epoch, and a number by `name`}; `format` writes such a number,
+ * `tick` one beside the axis; `level` is drawn as a dotted line: what guessing gives.
  */
-export function chart({ name, heading, lines, format, level = null, live = false }) {
+export function chart({ name, heading, lines, format, tick = format, level = null, live = false }) {
   const points = (kind) => lines.filter((line) => line.kind === kind && Number.isFinite(line[name]))
     .map((line) => ({ x: line.epoch, y: line[name], best: line.best }));
   const train = thinned(points("step"));
@@ -29,7 +29,7 @@ export function chart({ name, heading, lines, format, level = null, live = false
   const hand = draw("g", { class: "hand", visibility: "hidden" });
   const drawing = draw("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, "aria-hidden": "true" },
     rules(ticks(most), (value) => ({ x1: EDGE.left, x2: WIDE - EDGE.right, y1: y(value), y2: y(value) })),
-    ticks(most).map((value) => draw("text", { x: EDGE.left - 8, y: y(value) + 4, "text-anchor": "end" }, format(value))),
+    ticks(most).map((value) => draw("text", { x: EDGE.left - 8, y: y(value) + 4, "text-anchor": "end" }, tick(value))),
     ticks(last).map((value) => draw("text", { x: x(value), y: HIGH - 16, "text-anchor": "middle" }, figures(value))),
     draw("text", { x: (WIDE + EDGE.left) / 2, y: HIGH - 1, "text-anchor": "middle" }, say("training.epoch")),
     level === null ? null : draw("line", { class: "level", x1: EDGE.left, x2: WIDE - EDGE.right, y1: y(level), y2: y(level) }),

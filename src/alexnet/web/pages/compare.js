@@ -17,7 +17,7 @@ export async function showCompare(panel, { runs, at, signal }) {
     return el("section", { class: "card", "aria-label": answer.name },
       el("h3", {}, answer.name),
       el("p", { class: "hint" }, `${run.model} · ${error} · ${duration(answer.seconds ?? 0)}`),
-      answer.predictions ? bars({ label: null, ...answer }) : el("p", {}, answer.detail),
+      answer.predictions?.length ? bars(answer) : el("p", { class: "hint" }, answer.problem),
       el("button", { type: "button", "aria-current": answer.run === at.run ? "true" : null,
                      onclick: () => go({ run: answer.run, view: "inside", stage: null, unit: null }) },
         say("compare.open", { name: answer.name })));

@@ -24,14 +24,14 @@ export async function showTraining(panel, { run, at, signal }) {
     lines.push(...news.lines);
     next = news.next;
     if (more && news.lines.length >= WHOLE_ANSWER) continue;
-    drawAll(panel, run, lines, news);
+    drawAll(panel, run, lines, news.training);
     panel.setAttribute("aria-busy", "false");
     if (!news.training) return;
     await pause(EVERY, signal);
   }
 }
 
-function drawAll(panel, run, lines, { training, watchdog }) {
+function drawAll(panel, run, lines, training) {
   const seen = lines.filter(({ kind }) => kind === "step" || kind === "validation");
   const state = el("p", { class: training ? "live" : "hint", role: "status" }, say(training ? "training.live" : "training.done"));
   const head = [el("h2", {}, say("training.heading")), el("p", { class: "about" }, say("training.about")), state];
@@ -45,8 +45,8 @@ function drawAll(panel, run, lines, { training, watchdog }) {
   panel.replaceChildren(...head,
     el("div", { class: "charts" },
       chart({ name: "loss", heading: say("training.loss"), lines: seen, format: figures, level: guess, live: training }),
-      chart({ name: "error", heading: say("training.error"), lines: seen, format: percent, live: training })),
-    ...said(watchdog ?? lines.filter(({ kind }) => kind === "watchdog")),
+      chart({ name: "error", heading: say("training.error"), lines: seen, format: percent, tick: (error) => `${figures(100 * error)} %`, live: training })),
+    ...said(lines.filter(({ kind }) => kind === "watchdog")),
     table(seen));
   if (reading) panel.querySelector(`[data-name="${reading}"]`)?.focus();
 }
