@@ -33,6 +33,7 @@ def launched(count: int, function: str, *arguments: Any, seconds: float = 60) ->
     Raises:
         AssertionError: one failed, died or was too slow; with the traceback of each that failed.
     """
+    __tracebackhide__ = True  # what the processes say is what matters
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch.distributed.device_mesh", "alexnet.models", __name__])
     deadline = time.monotonic() + seconds

@@ -173,11 +173,11 @@ class Classifier(nn.Module):
         In training each side classifier adds a term of its name: its weight times its cross-entropy.
         """
         beside: dict[str, Tensor] = {}
-        scores = _wide(_one_each(self._through(images, self._names[-1], beside if self.training else None)))
+        scores = wide(_one_each(self._through(images, self._names[-1], beside if self.training else None)))
         terms = {"cross_entropy": cross_entropy(scores, labels, class_weights)}
         for name, theirs in beside.items():
             weight = self.sides[name].weight
-            terms[name] = weight * cross_entropy(_wide(_one_each(theirs)), labels, class_weights)
+            terms[name] = weight * cross_entropy(wide(_one_each(theirs)), labels, class_weights)
         return scores, terms
 
     def _through(self, images: Tensor, last: str, beside: dict[str, Tensor] | None = None) -> Tensor:
@@ -226,7 +226,7 @@ def _one_each(scores: Tensor) -> Tensor:
     return scores if scores.dim() == 2 else scores.mean((2, 3))
 
 
-def _wide(scores: Tensor) -> Tensor:
+def wide(scores: Tensor) -> Tensor:
     """Scores wide enough for a loss, also where the net computes in 16 bits."""
     return scores if scores.dtype == torch.float64 else scores.float()
 

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from alexnet.draws import seed_of
 from alexnet.errors import InputError
 
+Kind = Literal["paper", "inverted"]
+
 
 class Dropout(nn.Module):
     """Drop each unit with probability 1 - `keep` in training.
@@ -23,14 +25,16 @@ class Dropout(nn.Module):
 
     The mask comes from torch's global generator, or from the draw that `begin_step` set.
 
-    Attributes:
+    Args:
+        keep: probability of a unit to stay.
+        kind: one of the two.
         units: which of how many equal parts of the layer's units this process holds: (0, 1) is all of them.
     """
 
-    def __init__(self, keep: float = 0.5, kind: Literal["paper", "inverted"] = "paper"):
+    def __init__(self, keep: float = 0.5, kind: Kind = "paper", units: tuple[int, int] = (0, 1)):
         super().__init__()
-        self.keep, self.kind = keep, kind
-        self.units = (0, 1)
+        self.keep, self.units = keep, units
+        self.kind: Kind = kind
         self.draw: tuple[int, slice, int] | None = None
         self.whole: tuple[int, Tensor] | None = None  # seed, and the mask that it drew for the whole batch
         self.ahead: Tensor | None = None
