@@ -35,7 +35,7 @@ def launched(count: int, function: str, *arguments: Any, seconds: float = 60) ->
     """
     __tracebackhide__ = True  # what the processes say is what matters
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch.distributed.device_mesh", "alexnet.models", __name__])
+    context.set_forkserver_preload(["torch.distributed.device_mesh", "alexnet.training.loop", "alexnet.retrieval.embed", __name__])
     deadline = time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
         started, answers = [], {}
