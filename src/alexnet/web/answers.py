@@ -95,6 +95,88 @@ class Curves(BaseModel):
     watchdog: list[str] = Field(description="what the watchdog has said so far")
 
 
+class Stage(BaseModel):
+    """A stage of a net."""
+
+    stage: str
+    kind: str
+    output: list[int] = Field(description="[maps, height, width] or [units]")
+    filters: bool = Field(description="whether its filters can be shown: they see the image's colours")
+
+
+class Unit(BaseModel):
+    """What one map or unit answers to an image."""
+
+    unit: int = Field(description="from 0")
+    largest: float = Field(description="of its answers the one farthest from zero")
+    label: str | None = Field(default=None, description="the class that it stands for")
+
+
+class Maps(BaseModel):
+    """What a stage answers to an image."""
+
+    stage: str
+    output: list[int]
+    units: list[Unit] = Field(description="the strongest first")
+    sheet: str | None = Field(description="address of a picture of these units' maps; null where they have none")
+    columns: int = Field(description="maps in a row of the sheet")
+    cell: int = Field(description="side of a map on the sheet in pixels")
+
+
+class Patch(BaseModel):
+    """A part of a test image that excites a unit."""
+
+    image: str
+    box: list[int] | None = Field(description="left, top, right, bottom in the net's input; null: the whole image")
+    value: float
+    picture: str = Field(description="its address")
+
+
+class Patches(BaseModel):
+    """The parts of test images that excite a unit most."""
+
+    patches: list[Patch] = Field(description="the strongest first")
+    looked_at: int = Field(description="test images that were looked at")
+
+
+class Found(BaseModel):
+    """An indexed image like the one that was asked about."""
+
+    image: str
+    path: str = Field(description="name of its file, with that of its folder")
+    label: str | None
+    distance: float
+
+
+class Similar(BaseModel):
+    """The indexed images most like one."""
+
+    results: list[Found] = Field(description="the nearest first")
+    distance: str = Field(description="what the distances are")
+
+
+class Confusion(BaseModel):
+    """How often each class was taken for each."""
+
+    classes: list[str]
+    matrix: list[list[int]] = Field(description="rows: right classes; columns: answers")
+    views: str
+
+
+class CellImage(BaseModel):
+    """A test image behind a cell of the confusion matrix."""
+
+    image: str
+    probability: float = Field(description="of the answer, before calibration")
+
+
+class Cell(BaseModel):
+    """Test images behind a cell of the confusion matrix."""
+
+    images: list[CellImage] = Field(description="the surest answers first")
+    total: int
+
+
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What the OpenAPI document says of the errors that a route may answer."""
     return {status: {"model": Problem, "description": REASONS[status]} for status in statuses}

@@ -15,7 +15,7 @@ from alexnet.errors import InputError
 from alexnet.version import __version__
 from alexnet.web.explorer import Explorer, open_explorer
 from alexnet.web.guard import Guard
-from alexnet.web.routes import comparing, images, predictions, runs
+from alexnet.web.routes import comparing, heat, images, inside, mistakes, predictions, runs, similar
 from alexnet.web.settings import Settings
 
 PAGES = Path(__file__).parent / "pages"
@@ -45,7 +45,7 @@ def create_app(served: list[str | Path], index: str | Path | None = None, settin
         lifespan=_lifespan,
     )
     app.state.explorer = explorer
-    for topic in (runs, images, predictions, comparing):
+    for topic in (runs, images, predictions, comparing, heat, inside, similar, mistakes):
         app.include_router(topic.router)
     app.get("/", include_in_schema=False)(page)
     app.mount("/static", StaticFiles(directory=PAGES))

@@ -9,6 +9,7 @@ from fastapi import Depends, HTTPException, Path, Query, Request
 from alexnet.errors import InputError
 from alexnet.retrieval.index import Index
 from alexnet.web.gallery import Gallery
+from alexnet.web.searching import searches
 from alexnet.web.served import Served
 from alexnet.web.settings import Settings
 
@@ -30,8 +31,8 @@ class Explorer:
     settings: Settings
 
     def searches(self, run: Served) -> bool:
-        """Whether the index is of this run's weights."""
-        return False
+        """Whether similar images can be looked for with this run's net."""
+        return searches(run, self.index)
 
     def close(self) -> None:
         """Let go of threads and files."""

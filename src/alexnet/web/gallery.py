@@ -86,6 +86,14 @@ class Gallery:
         part, run = self._part(kind), self._run_of(kind)
         return run.loaded().card.classes[part.labels[self._place(part, number, image)]]
 
+    def digest(self, image: str) -> bytes | None:
+        """SHA-256 of a test image, as its pack has it; None of other images."""
+        kind, number = parted(image)
+        if not kind.startswith("test"):
+            return None
+        part = self._part(kind)
+        return part.packed.digests[part.rows[self._place(part, number, image)]].tobytes()
+
     def prefix(self, run: Served) -> str:
         """What the ids of a run's test images begin with: the same for all runs that were tested on the same images."""
         part = run.loaded().part

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from fastapi import HTTPException
 
 from alexnet.checkpoint import Card, read_run, weights_file
@@ -15,6 +14,7 @@ from alexnet.data import Packed, open_packed
 from alexnet.errors import InputError
 from alexnet.evaluation.answers import Answers
 from alexnet.evaluation.evaluate import class_numbers, rows_of
+from alexnet.evaluation.inference import expected_seconds
 from alexnet.models import Classifier
 from alexnet.models.summary import layer_table
 from alexnet.pictures.subject import Subject, open_subject
@@ -56,16 +56,24 @@ class Loaded:
         layers: as `layer_table` gives them.
         outputs: the stages' outputs for the images asked about last.
         strongest: by stage, what `web.looking.strongest_of_stage` found.
-        answers: of the test part, once somebody has asked for them.
+        answers: to the test part, where the run's evaluation kept them; `asking`: who finds them out here.
+        digest: SHA-256 of the weights' file, once somebody has asked.
+        looking: held by whoever looks through the test part, so that it is done once.
+        at_once: images that the net is shown together in work that may wait: about a fifth of a second's.
     """
 
     def __init__(self, subject: Subject, stamp: tuple[int, ...]):
         self.subject, self.stamp = subject, stamp
         self.part = part_of(subject.run, subject.predictor.card)
         self.layers: list[dict[str, Any]] = layer_table(subject.net)
-        self.outputs: Kept[dict[str, torch.Tensor]] = Kept(2, 128_000_000)
+        self.outputs: Kept[dict[str, np.ndarray]] = Kept(2, 128_000_000)
         self.strongest: Kept[Any] = Kept(16, 64_000_000)
         self.answers: Answers | None = None
+        self.asking: Any = None  # web.mistakes.Asking
+        self.digest: str | None = None
+        self.looking = threading.Lock()
+        device = next(subject.net.parameters()).device
+        self.at_once = max(1, min(64, int(0.2 / expected_seconds(subject.net, device, 1))))
 
     @property
     def net(self) -> Classifier:
@@ -100,10 +108,6 @@ class Served:
         if path.is_dir() or not path.exists():
             read_run(path)
 
-    def about(self) -> dict[str, Any]:
-        """What run.json says; nothing for a file of weights alone."""
-        return read_run(self.folder) if (self.folder / "run.json").is_file() else {}
-
     def loaded(self) -> Loaded:
         """The net with the weights that the run has now: those of a run still training change.
 
@@ -128,6 +132,10 @@ class Served:
                 self._loaded = self.ask(lambda: Loaded(open_subject(self.path, self._device), stamp))
             return self._loaded
 
+    def has(self, found: Loaded) -> bool:
+        """Whether these are still the run's weights, and it is still served."""
+        return self._loaded is found
+
     def state(self) -> str:
         """A line for whoever starts the server."""
         found = self.loaded_or_none()
@@ -138,7 +146,8 @@ class Served:
         return f"{self.name}, {found.card.model}, {len(found.part.rows):,} test images"
 
     def close(self) -> None:
-        """Let go of the net's thread."""
+        """Let go of the net and its thread."""
+        self._loaded = None
         self.ask.close()
 
 
