@@ -12,14 +12,16 @@ const PATCHES = 9;
 
 // What a stage does, by the words with which the server names its kind: the first that fits.
 const KINDS = [
-  ["inception", /inception/i],
-  ["residual", /residual|shortcut|block/i],
-  ["normalisation", /^(response |batch |local )?normali[sz]ation|^lrn/i],
-  ["pooling", /^(max |average |mean |global |overlapping |adaptive )*(pooling|sub-?sampling)/i],
-  ["dropout", /^dropout/i],
-  ["softmax", /softmax/i],
-  ["convolution", /convolution/i],
-  ["linear", /linear|fully|connected|radial|inner product/i],
+  ["inception", /^inception/],
+  ["residual", /basic$|bottleneck$/],
+  ["convolution", /^(conv|table)/],
+  ["normalisation", /norm$/],
+  ["pooling", /pool$|^sub-sampling/],
+  ["linear", /^linear/],
+  ["templates", /^RBF/],
+  ["dropout", /^dropout/],
+  ["softmax", /^softmax/],
+  ["rectified", /^ReLU/],
 ];
 
 /** The strip, the chosen stage and the chosen unit; each drawn anew only when it has changed. */
@@ -69,15 +71,15 @@ async function fillCards(strip, run, at, stages, signal) {
     const preview = [...strip.querySelectorAll("[data-stage]")].find((card) => card.dataset.stage === stage).firstChild;
     if (preview.childElementCount) continue;
     const maps = await ask(ofRun(at.run, `stages/${stage}/maps`, { image: at.image, limit: IN_CARD }), signal);
-    preview.append(maps.sheet ? el("img", { src: maps.sheet, alt: "" }) : skyline(maps.units));
+    preview.append(...(maps.sheet ? maps.units.map((_, i) => cut(maps, i)) : [skyline(maps.units)]));
   }
 }
 
 /** The strongest units as a row of columns. */
 function skyline(units) {
-  const most = Math.max(...units.map(({ largest }) => largest)) || 1;
+  const most = Math.max(...units.map(({ largest }) => Math.abs(largest))) || 1;
   return draw("svg", { viewBox: "0 0 40 40", "aria-hidden": "true" }, units.map(({ largest }, i) => {
-    const high = Math.max(1, (36 * largest) / most);
+    const high = Math.max(1, (36 * Math.abs(largest)) / most);
     return draw("rect", { x: 4 + 8.5 * i, y: 38 - high, width: 6.5, height: high });
   }));
 }
@@ -111,20 +113,25 @@ async function drawStage(box, run, at, stage, signal) {
   announce(`${stage.stage}: ${stage.kind}`);
 }
 
-/** Maps as buttons, each cut out of the one picture that the server made of all. */
-function mapGrid({ units, sheet, columns }) {
-  const rows = Math.ceil(units.length / columns);
-  const at = (place, count) => (count > 1 ? `${(100 * place) / (count - 1)}%` : "0%");
-  const grid = el("ul", { class: "maps" }, units.map(({ unit, largest }, i) => {
-    const cut = el("span", { class: "cut" });
-    cut.style.backgroundImage = `url("${sheet}")`;
-    cut.style.backgroundSize = `${100 * columns}% ${100 * rows}%`;
-    cut.style.backgroundPosition = `${at(i % columns, columns)} ${at(Math.floor(i / columns), rows)}`;
+/** Maps as buttons. */
+function mapGrid(maps) {
+  const grid = el("ul", { class: "maps" }, maps.units.map(({ unit, largest }, i) => {
     const name = say("inside.unit.named", { unit: say("inside.unit", { unit: unit + 1 }), value: figures(largest) });
-    return el("li", {}, unitButton(unit, name, cut));
+    return el("li", {}, unitButton(unit, name, cut(maps, i)));
   }));
   arrows(grid, "button");
   return grid;
+}
+
+/** One map, cut out of the one picture that the server makes of all. */
+function cut({ units, sheet, columns }, i) {
+  const rows = Math.ceil(units.length / columns);
+  const at = (place, count) => (count > 1 ? `${(100 * place) / (count - 1)}%` : "0%");
+  const piece = el("span", { class: "cut" });
+  piece.style.backgroundImage = `url("${sheet}")`;
+  piece.style.backgroundSize = `${100 * columns}% ${100 * rows}%`;
+  piece.style.backgroundPosition = `${at(i % columns, columns)} ${at(Math.floor(i / columns), rows)}`;
+  return piece;
 }
 
 /** Units without a picture as bars, each as long as its value beside the largest. */
@@ -161,8 +168,9 @@ function filters(at, { stage }) {
   ];
 }
 
+/** The unit's own map, and the patches of test images that excite it most. */
 async function drawUnit(box, run, at, stage, signal) {
-  const unit = at.unit;
+  const { unit } = at;
   if (!stage || unit === null || unit >= stage.output[0]) {
     box.replaceChildren(stage ? el("p", { class: "hint card" }, say("inside.unit.choose")) : "");
     box.dataset.key = "";
@@ -170,27 +178,31 @@ async function drawUnit(box, run, at, stage, signal) {
   }
   const key = `${at.run} ${at.image} ${stage.stage} ${unit}`;
   if (box.dataset.key === key) return;
-  const head = el("h3", {}, say("inside.unit.heading", { unit: unit + 1, stage: stage.stage }));
-  const map = stage.output.length === 3
-    ? [el("img", { class: "map", src: ofRun(at.run, `stages/${stage.stage}/maps.png`, { image: at.image, units: unit }),
-                   alt: say("inside.unit", { unit: unit + 1 }) })]
-    : [];
-  box.replaceChildren(el("div", { class: "card" }, head, ...map, el("p", { class: "hint waiting" }, "…")));
-  const found = run.test_images
+  const map = stage.output.length === 3 ? await mapOf(at, stage, unit, signal) : null;
+  const { patches, looked_at: images } = run.test_images
     ? await ask(ofRun(at.run, `stages/${stage.stage}/units/${unit}/patches`, { limit: PATCHES }), signal)
-    : { patches: [], looked_at: 0 };
-  const grid = thumbnails(found.patches, {
-    label: say("inside.patches"),
-    name: ({ value }) => say("inside.patch", { value: figures(value) }),
-    onchoose: ({ image }) => go({ image }),
-  });
-  box.replaceChildren(el("div", { class: "card" }, head, ...map,
+    : { patches: [] };
+  const heading = say("inside.unit.heading", { unit: unit + 1, stage: stage.stage });
+  box.replaceChildren(el("div", { class: "card" }, el("h3", {}, heading), map,
     el("h4", {}, say("inside.patches")),
-    el("p", { class: "hint" },
-      found.patches.length ? say("inside.patches.about", { images: found.looked_at }) : say("inside.patches.none")),
-    grid));
+    el("p", { class: "hint" }, patches.length ? say("inside.patches.about", { images }) : say("inside.patches.none")),
+    thumbnails(patches, {
+      label: say("inside.patches"),
+      name: ({ value }) => say("inside.patch", { value: figures(value) }),
+      onchoose: ({ image }) => go({ image }),
+    })));
   box.dataset.key = key;
-  announce(say("inside.unit.heading", { unit: unit + 1, stage: stage.stage }));
+  announce(heading);
+}
+
+async function mapOf(at, { stage }, unit, signal) {
+  const { columns } = await ask(ofRun(at.run, `stages/${stage}/maps`, { image: at.image, limit: 1 }), signal);
+  const sheet = ofRun(at.run, `stages/${stage}/maps.png`, { image: at.image, units: unit });
+  const map = cut({ units: [unit], sheet, columns }, 0);
+  map.classList.add("map");
+  map.setAttribute("role", "img");
+  map.setAttribute("aria-label", say("inside.unit.map"));
+  return map;
 }
 
 function nameOf({ stage }) {

@@ -10,14 +10,21 @@ export class Refusal extends Error {
   }
 }
 
-/** Ask for JSON. A 202 says that the answer is still being made: the page asks again until it is there. */
+/** Ask for JSON. A 202 says how far the answer is: the page shows that and asks again until it is there. */
 export async function ask(path, signal, options = {}) {
-  for (;;) {
-    const response = await fetched(path, { signal, ...options });
-    const answer = await response.json().catch(() => null);
-    if (!response.ok) throw new Refusal(response.status, answer?.detail ?? `${response.status} ${response.statusText}`);
-    if (response.status !== 202) return answer;
-    await pause(2000, signal);
+  const waiting = document.getElementById("waiting");
+  try {
+    for (;;) {
+      const response = await fetched(path, { signal, ...options });
+      const answer = await response.json().catch(() => null);
+      if (!response.ok) throw new Refusal(response.status, answer?.detail ?? `${response.status} ${response.statusText}`);
+      if (response.status !== 202) return answer;
+      waiting.textContent = answer.detail;
+      waiting.dataset.path = path;
+      await pause(2000, signal);
+    }
+  } finally {
+    if (waiting.dataset.path === path) waiting.textContent = "";
   }
 }
 
