@@ -55,11 +55,7 @@ class SplitFullyConnected(Divided):
         Raises:
             InputError: a batch that does not divide.
         """
-        if n % self.replicas:
-            raise InputError(
-                f"a batch of {n} images does not divide among {self.replicas} processes, as split fully-connected "
-                f"layers need it: set --optimiser.batch to a multiple of {self.replicas}"
-            )
+        refuse_uneven(n, self.replicas)
         return super().own_rows(n)
 
     def parts(self, n: int, micro_batch: int | None) -> int:
@@ -192,3 +188,12 @@ def refuse_others(net: Classifier, tail: list[str], count: int) -> None:
                 f"{layer.out_features} units of {name} do not divide among {count} processes: "
                 "set --devices to a number that divides them, or leave --fully_connected out"
             )
+
+
+def refuse_uneven(n: int, count: int) -> None:
+    """Raise an `InputError` for a batch of `n` images that does not divide among so many processes."""
+    if n % count:
+        raise InputError(
+            f"a batch of {n} images does not divide among {count} processes, as split fully-connected layers need it: "
+            f"set --optimiser.batch to a multiple of {count}, or leave --fully_connected out"
+        )

@@ -31,25 +31,21 @@ class Towers(Divided):
     The towers of a replica take the same rows of a batch; gradients are averaged over the replicas.
 
     Args:
-        net, optimiser: the whole, on this process's device.
-        replicas: half the number of processes.
+        net, optimiser: the whole, on this process's device, in the order in memory that the tower shall have.
 
     Raises:
         InputError: another net than one of two towers that see each other in conv3 and the fully-connected layers
-            only; a number of processes that is not twice the replicas.
+            only; an odd number of processes.
     """
 
     copies = TOWERS
     can_be_compiled = False
 
-    def __init__(self, net: Classifier, optimiser: torch.optim.SGD, replicas: int = 1):
+    def __init__(self, net: Classifier, optimiser: torch.optim.SGD):
         refuse_others(net)
-        if processes.size() != TOWERS * replicas:
-            raise InputError(
-                f"{processes.size()} processes came for {replicas} x {TOWERS} towers: start an even number, "
-                f"such as --devices {TOWERS * replicas}"
-            )
+        refuse_odd(processes.size())
         device = next(net.parameters()).device.type
+        replicas = processes.size() // TOWERS
         mesh = init_device_mesh(device, (replicas, TOWERS), mesh_dim_names=("replica", "tower"))
         super().__init__(net, optimiser, one_tower(net, mesh["tower"]), mesh["tower"])
         self.replica, self.replicas = mesh.get_local_rank("replica"), replicas
@@ -113,6 +109,15 @@ def refuse_others(net: Classifier) -> None:
         raise InputError(
             f"{net.name} cannot be divided between two devices, {reason}: take --model alexnet or alexnet_2012, "
             "or leave --towers out"
+        )
+
+
+def refuse_odd(count: int) -> None:
+    """Raise an `InputError` for a number of processes that cannot be pairs."""
+    if count % TOWERS:
+        raise InputError(
+            f"{count} process{'es' if count > 1 else ''} cannot hold two towers, one each: start an even number, "
+            f"--devices {count + 1}, or leave --towers out"
         )
 
 
