@@ -91,11 +91,15 @@ def _note(name: Implementation, reason: str) -> None:
     progress.note(f"response normalisation: 'eager' does the work of '{name}' ({reason})")
 
 
-@torch.compiler.assume_constant_result  # torch's compiler asks once, and does not look inside
 def _has_triton(device: torch.device) -> bool:
     if device.type != "cuda" or find_spec("triton") is None:
         return False
     return torch.cuda.get_device_capability(device) >= OLDEST_GPU
+
+
+# All that torch.compiler.assume_constant_result does, so that torch's compiler asks once and does not look inside; but
+# that function imports the compiler, which takes as long as torch itself.
+_has_triton._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def _has_compiler() -> bool:
