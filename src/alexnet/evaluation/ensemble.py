@@ -88,13 +88,13 @@ def ensemble(
     seen = [trained_on(member.folder, digests) for member in members]
     if part != "train" and not allow_seen:
         refuse_seen(members, seen, len(rows))
-    same_everywhere(([member.card for member in members], sha256(digests.tobytes()).digest()))
     total = np.zeros((len(rows), len(first.card.classes)))
     table = []
     for number, (member, count) in enumerate(zip(members, seen), start=1):
         own = packed if member is first else same_images(member, first, packed, source, root)
         evaluation = member.card.recipe["evaluation"]
         view = str(views or evaluation["views"])
+        same_everywhere((member.card, sha256(digests.tobytes()).digest()))
         p = probabilities(
             for_inference(member.net, choose_device(device), len(rows) * (10 if view == "ten" else 1) // size()),
             own,

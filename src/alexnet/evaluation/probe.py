@@ -11,6 +11,7 @@ Source of the idea: G. Alain, Y. Bengio, "Understanding intermediate layers usin
 
 import warnings
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from alexnet.evaluation.classify import probabilities
 from alexnet.evaluation.evaluate import class_numbers, images_of, places, trained_on
 from alexnet.evaluation.inference import for_inference
 from alexnet.evaluation.metrics import errors_text, figures, top_k
-from alexnet.evaluation.sharing import in_order
+from alexnet.evaluation.sharing import in_order, same_everywhere
 from alexnet.models import Classifier, Dropout
 from alexnet.progress import track
 
@@ -96,6 +97,9 @@ def probe(
             f"{packed.name} has training images of one class alone, a linear classifier tells two or more apart: "
             "give a source with more classes"
         )
+    same_everywhere(
+        (card, packed.fingerprint, [sha256(packed.digests[part].tobytes()).digest() for part in rows.values()])
+    )
     features = {part: stage_features(net, card, packed, rows[part], wanted, part) for part in rows}
     labels = {part: packed.labels[rows[part]] for part in rows}
     fitted = []

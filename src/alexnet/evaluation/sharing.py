@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from torch import distributed as dist
 
 from alexnet.errors import InputError
-from alexnet.processes import is_first, rank, size, told_by_all, wait_for_all
+from alexnet.processes import is_first, rank, size, told_by_all
 
 T = TypeVar("T")
 
@@ -24,6 +24,8 @@ def own(batches: Sequence[T]) -> Sequence[T]:
 
 def same_everywhere(found: Any) -> None:
     """Make sure that all processes, on whatever machines, have found the same net and images before they share them.
+
+    The others are waited for as long as it takes: one that packs its images first is not lost.
 
     Args:
         found: whatever says so, and can be pickled and compared.
@@ -50,7 +52,6 @@ def in_order(results: Iterator[T], count: int, everywhere: bool = True) -> Itera
     if size() == 1:
         yield from results
         return
-    wait_for_all()  # one may have packed its images for hours, which is no reason to count it as lost
     for first in range(0, count, size()):
         mine = next(results, None)
         found: list[Any] = [None] * size()
