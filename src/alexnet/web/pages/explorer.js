@@ -64,6 +64,7 @@ async function show() {
   const run = runs[at.run];
   if (!run) return go({ run: 0 }, { refine: true });
   if (!(at.view in VIEWS)) return go({ view: "answer" }, { refine: true });
+  document.getElementById("trouble").hidden = true; // it was about another image
   document.title = `${say(`view.${at.view}`)} · ${run.name} · alexnet`;
   drawRuns();
   markTab(at.view);

@@ -33,7 +33,9 @@ export async function showInside(panel, { run, at, signal }) {
   for (const card of strip.querySelectorAll("button")) {
     card.setAttribute("aria-pressed", String(card.dataset.stage === (stage?.stage ?? IMAGE)));
   }
-  arrows(strip, "button", strip.querySelector("[aria-pressed=true]"));
+  const chosen = strip.querySelector("[aria-pressed=true]");
+  arrows(strip, "button", chosen);
+  bringIntoSight(strip, chosen);
   await Promise.all([
     drawStage(panel.querySelector(".stage"), run, at, stage, signal),
     drawUnit(panel.querySelector(".unit"), run, at, stage, signal),
@@ -63,6 +65,13 @@ async function drawStrip(panel, run, at, stages, signal) {
     signal.throwIfAborted();
   }
   return panel.querySelector(".strip");
+}
+
+/** Scroll the strip, and it alone, until the card is in its middle where it was not to be seen. */
+function bringIntoSight(strip, card) {
+  const [outer, inner] = [strip.getBoundingClientRect(), card.getBoundingClientRect()];
+  if (inner.left >= outer.left && inner.right <= outer.right) return;
+  strip.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
 }
 
 /** Each card gets its strongest maps, one stage after another, so that the first ones come soon. */
@@ -137,7 +146,7 @@ function cut({ units, sheet, columns }, i) {
 /** Units without a picture as bars, each as long as its value beside the largest. */
 function unitBars({ stage, units }) {
   const most = Math.max(...units.map(({ largest }) => Math.abs(largest))) || 1;
-  const grid = el("ul", { class: "bars-grid" }, units.map(({ unit, largest, label }) => {
+  const grid = el("ul", { class: units[0].label ? "bars-grid named" : "bars-grid" }, units.map(({ unit, largest, label }) => {
     const bar = el("span", { class: largest < 0 ? "bar below" : "bar" });
     bar.style.inlineSize = `${(100 * Math.abs(largest)) / most}%`;
     const name = label ?? String(unit + 1);
@@ -178,19 +187,21 @@ async function drawUnit(box, run, at, stage, signal) {
   }
   const key = `${at.run} ${at.image} ${stage.stage} ${unit}`;
   if (box.dataset.key === key) return;
-  const map = stage.output.length === 3 ? await mapOf(at, stage, unit, signal) : null;
+  const heading = say("inside.unit.heading", { unit: unit + 1, stage: stage.stage });
+  const card = el("div", { class: "card" }, el("h3", {}, heading));
+  if (stage.output.length === 3) card.append(await mapOf(at, stage, unit, signal));
+  box.replaceChildren(card);
   const { patches, looked_at: images } = run.test_images
     ? await ask(ofRun(at.run, `stages/${stage.stage}/units/${unit}/patches`, { limit: PATCHES }), signal)
     : { patches: [] };
-  const heading = say("inside.unit.heading", { unit: unit + 1, stage: stage.stage });
-  box.replaceChildren(el("div", { class: "card" }, el("h3", {}, heading), map,
+  card.append(
     el("h4", {}, say("inside.patches")),
     el("p", { class: "hint" }, patches.length ? say("inside.patches.about", { images }) : say("inside.patches.none")),
     thumbnails(patches, {
       label: say("inside.patches"),
       name: ({ value }) => say("inside.patch", { value: figures(value) }),
       onchoose: ({ image }) => go({ image }),
-    })));
+    }));
   box.dataset.key = key;
   announce(heading);
 }

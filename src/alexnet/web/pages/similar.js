@@ -29,7 +29,7 @@ export async function showSimilar(panel, { run, at, signal }) {
     onchoose: (result) => go({ image: result.image, label: null }),
   });
   grid.classList.add("large");
-  panel.replaceChildren(el("h2", {}, say("view.similar")), el("p", { class: "about" }, say("similar.about")), grid);
+  panel.replaceChildren(el("h2", {}, say("similar.heading")), el("p", { class: "about" }, say("similar.about")), grid);
   if (inGrid) grid.querySelector("button")?.focus({ preventScroll: true }); // the one that was clicked is gone
   panel.dataset.key = key;
   if (results.length) announce(say("similar.said", { count: results.length, label: named(results[0]) }));

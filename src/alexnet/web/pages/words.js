@@ -6,7 +6,6 @@ const ENGLISH = {
   "image.none": "Nothing to look at yet",
   "image.none.how": "Choose an image from your disk, drop one anywhere on this page, or paste one.",
   "image.alt": "The chosen image",
-  "image.alt.class": "The chosen image, of class {label}",
   "image.seen": "As the net sees it: {size} × {size} pixels from the middle.",
   "choose.pick": "Choose an image",
   "choose.any": "Any test image",
@@ -30,7 +29,6 @@ const ENGLISH = {
   "run.untested": "not tested yet",
   "run.training": "training",
   "run.about": "{model}, {classes} classes",
-  "run.images": "of {images} test images",
   "run.interval": "95 % interval {low} to {high}",
 
   "views.heading": "What the net makes of it",
@@ -76,14 +74,14 @@ const ENGLISH = {
   "heat.strength": "Strength",
   "heat.for": "For {label}.",
   "heat.alt": "Heat map of {method} over the image, for {label}",
-  "heat.gradcam.about": "Bright: the regions whose features speak for this class. Coarse, since the last maps are small.",
-  "heat.saliency.about": "Bright: single pixels that would change the score most if they changed a little.",
-  "heat.occlusion.about": "Bright: where a grey square laid over the image costs the answer most. Takes a moment.",
+  "heat.gradcam.about": "Yellow: the regions whose features speak for this class. Coarse, since the last maps are small.",
+  "heat.saliency.about": "Yellow: single pixels that would change the score most if they changed a little.",
+  "heat.occlusion.about": "A grey square hides one place after another. Yellow or purple: there the answer suffers; orange: it gains.",
   "heat.choose": "Click a class at the bars to explain that one instead.",
 
   "similar.heading": "Images the net finds alike",
   "similar.about":
-    "Near means alike in the net's features, not in pixels: other poses and colours of one thing should lie close. Click one to search from it.",
+    "Near means alike in the net's features, not in pixels: other views of one thing should lie close. Click one to search from it.",
   "similar.grid": "Similar images, nearest first",
   "similar.one": "{label}, distance {distance}: search from it",
   "similar.said": "{count} similar images, the nearest: {label}.",
@@ -96,7 +94,6 @@ const ENGLISH = {
   "inside.strip": "Stages of the net",
   "inside.image": "image",
   "inside.stage": "{stage}: {kind}, {shape}",
-  "inside.stage.none": "This net has no stage {stage}.",
   "inside.maps": "Its strongest {shown} of {all} maps",
   "inside.maps.all": "All its {all} maps",
   "inside.maps.about": "One picture for each feature: yellow where this image has it, blue where not. Choose one to see what it stands for.",
@@ -169,7 +166,6 @@ const ENGLISH = {
 
   "compare.heading": "One image, several nets",
   "compare.about": "Do they agree? Where one is right and another wrong, look inside both.",
-  "compare.run": "Run",
   "compare.open": "Look through {name}",
 
   "problem.heading": "That did not work",
@@ -189,7 +185,6 @@ const CHINESE = {
   "image.none": "还没有图像",
   "image.none.how": "从磁盘选择一张图像，或把它拖到本页任意处，也可以直接粘贴。",
   "image.alt": "所选图像",
-  "image.alt.class": "所选图像，类别为 {label}",
   "image.seen": "网络看到的样子：正中的 {size} × {size} 像素。",
   "choose.pick": "选择图像",
   "choose.any": "随机测试图像",
@@ -213,7 +208,6 @@ const CHINESE = {
   "run.untested": "尚未测试",
   "run.training": "训练中",
   "run.about": "{model}，{classes} 个类别",
-  "run.images": "测试图像 {images} 张",
   "run.interval": "95 % 置信区间 {low} 至 {high}",
 
   "views.heading": "网络怎么看它",
@@ -258,9 +252,9 @@ const CHINESE = {
   "heat.strength": "强度",
   "heat.for": "针对 {label}。",
   "heat.alt": "图像上的 {method} 热力图，针对 {label}",
-  "heat.gradcam.about": "亮处：其特征支持该类别的区域。最后的特征图很小，所以较粗。",
-  "heat.saliency.about": "亮处：稍有变化就最能改变得分的单个像素。",
-  "heat.occlusion.about": "亮处：用灰色方块遮住后，回答受损最大的地方。需要稍等片刻。",
+  "heat.gradcam.about": "黄色：其特征支持该类别的区域。最后的特征图很小，所以较粗。",
+  "heat.saliency.about": "黄色：稍有变化就最能改变得分的单个像素。",
+  "heat.occlusion.about": "用灰色方块逐处遮挡。黄色或紫色：遮住后回答受损；橙色：反而有利。",
   "heat.choose": "点击条形旁的类别，可改为解释那个类别。",
 
   "similar.heading": "网络认为相似的图像",
@@ -276,7 +270,6 @@ const CHINESE = {
   "inside.strip": "网络的各级",
   "inside.image": "图像",
   "inside.stage": "{stage}：{kind}，{shape}",
-  "inside.stage.none": "这个网络没有 {stage} 这一级。",
   "inside.maps": "{all} 个特征图中最强的 {shown} 个",
   "inside.maps.all": "全部 {all} 个特征图",
   "inside.maps.about": "每个特征一幅图：图像有此特征处为黄色，没有处为蓝色。选择一个，看它代表什么。",
@@ -347,7 +340,6 @@ const CHINESE = {
 
   "compare.heading": "一张图像，几个网络",
   "compare.about": "它们一致吗？如果一个对而另一个错，不妨看看两者的内部。",
-  "compare.run": "运行",
   "compare.open": "用 {name} 查看",
 
   "problem.heading": "没有成功",
