@@ -70,6 +70,8 @@ class Gallery:
         Raises:
             HTTPException: 404, there is no such image, or no longer.
         """
+        if image.startswith("upload-"):
+            self._upload(image)  # counts as used, and what is dropped is gone
         kept = self._decoded.get(image)
         if kept is None:
             kept = self._read(image)
@@ -106,16 +108,19 @@ class Gallery:
     def _read(self, image: str) -> np.ndarray:
         kind, number = parted(image)
         if kind == "upload":
-            data = self._uploads.get(image)
-            if data is None:
-                raise HTTPException(404, f"{image} is not kept, or no longer: upload it again")
-            return self.decoded(data)
+            return self.decoded(self._upload(image))
         if kind == "index":
             return self._indexed(number)
         part = self._part(kind)
         row = part.rows[self._place(part, number, image)]
         pixels = np.asarray(part.packed.read(np.array([row]))[0])
         return np.repeat(pixels, 3, 2) if pixels.shape[2] == 1 else pixels
+
+    def _upload(self, image: str) -> bytes:
+        data = self._uploads.get(image)
+        if data is None:
+            raise HTTPException(404, f"{image} is not kept, or no longer: upload it again")
+        return data
 
     def _part(self, kind: str) -> Tested:
         part = self._run_of(kind).loaded().part
