@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+PRELOADED = ["torch.distributed.tensor", "torch._dynamo", "alexnet.training.loop", "alexnet.retrieval.embed"]
+"""What the first step of each process would import."""
 AFTER = 2.0  # seconds that the other processes have to say what befell them, once one has failed
 
 
@@ -35,7 +37,7 @@ def launched(count: int, function: str, *arguments: Any, seconds: float = 60) ->
     """
     __tracebackhide__ = True  # what the processes say is what matters
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch.distributed.device_mesh", "alexnet.training.loop", "alexnet.retrieval.embed", __name__])
+    context.set_forkserver_preload([*PRELOADED, __name__])
     deadline = time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
         started, answers = [], {}
