@@ -191,6 +191,14 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_reports() -> Iterator[None]:
+    """Reports of the runs that tests train are made of their records: tests/pictures/test_learned.py asks the nets."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("alexnet.api.reporting.learned", lambda subject, worst: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Iterator[str]:
     """The name of an AlexNet of a few thousand weights, two towers and all, for inputs of 67 pixels."""

@@ -41,7 +41,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from alexnet.api.measuring import ensemble, evaluate, probe
-    from alexnet.api.runs import report, resume, train
+    from alexnet.api.reporting import report
+    from alexnet.api.runs import resume, train
     from alexnet.api.searching import embed, index, open_index
     from alexnet.errors import InputError, JobFailed
     from alexnet.evaluation.predict import Answer, Prediction, Predictor, load
@@ -57,7 +58,7 @@ _HOMES = {
     "ensemble": "alexnet.api.measuring",
     "evaluate": "alexnet.api.measuring",
     "probe": "alexnet.api.measuring",
-    "report": "alexnet.api.runs",
+    "report": "alexnet.api.reporting",
     "resume": "alexnet.api.runs",
     "train": "alexnet.api.runs",
     "embed": "alexnet.api.searching",

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from safetensors.numpy import save_file
 
+from alexnet.evaluation.answers import answers_of, write_answers
 from alexnet.evaluation.metrics import (
     confusion_counts,
     log_loss,
@@ -17,19 +18,31 @@ from alexnet.evaluation.metrics import (
     top_k_error,
     wilson_interval,
 )
+from alexnet.pictures.report import write_report
 from alexnet.recipes import RECIPES, as_fields
+from pictures.pages import Page
 
 
 @pytest.fixture
 def made_up_run(tmp_path):
-    """Write a run's folder of made-up numbers that agree with one another: give (folder, evaluation)."""
+    """Write a run's folder of made-up numbers, see `making_runs`."""
+    return making_runs(tmp_path)
 
-    def write(names=tuple("abcdefghij"), images=360, quality=2.4, evaluated=True):
+
+def making_runs(where):
+    """Write a run's folder of made-up numbers that agree with one another: give (folder, evaluation).
+
+    Runs of as many classes and images are of the same images, whatever their `seed`.
+    """
+
+    def write(names=tuple("abcdefghij"), images=360, quality=2.4, evaluated=True, seed=0, folder="run", kept=True):
         generator = np.random.default_rng(0)
-        classes, folder = len(names), tmp_path / "run"
+        classes, folder = len(names), where / folder
         folder.mkdir()
         names = list(names)
         labels = generator.integers(0, classes, images)
+        digests = generator.integers(0, 256, (images, 32), np.uint8)
+        generator = np.random.default_rng(seed)
         scores = generator.normal(size=(images, classes))
         scores[np.arange(images), labels] += quality
         p = np.exp(scores)
@@ -44,6 +57,7 @@ def made_up_run(tmp_path):
             "seconds": 1.5,
         }
         evaluation = figures | {
+            "step": 140,
             "images": images,
             "classes": names,
             "split": "test",
@@ -107,6 +121,8 @@ def made_up_run(tmp_path):
         (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         if evaluated:
             (folder / "evaluation.json").write_text(json.dumps(evaluation))
+            if kept:
+                write_answers(folder, answers_of(p, labels, np.arange(images), digests, "center", 140))
         filters = generator.normal(size=(96, 3, 11, 11)).astype(np.float32)
         save_file({"stages.conv1.weight": filters}, folder / "best.safetensors")
         return folder, evaluation
@@ -143,6 +159,19 @@ def nothing_cut(monkeypatch):
     return check
 
 
+def made_up_images(rows):
+    """Images of noise, uint8 [90, 120, 3], the same for the same rows."""
+    return [np.random.default_rng(int(row)).integers(0, 256, (90, 120, 3), np.uint8) for row in rows]
+
+
 @pytest.fixture
 def read_rows():
-    return lambda rows: [np.random.default_rng(int(row)).integers(0, 256, (90, 120, 3), np.uint8) for row in rows]
+    return made_up_images
+
+
+@pytest.fixture(scope="session")
+def usual(tmp_path_factory):
+    """The usual report: its run, evaluation, html, and the page as a reader meets it."""
+    run, evaluation = making_runs(tmp_path_factory.mktemp("usual"))()
+    html = write_report(run, made_up_images).read_text(encoding="utf-8")
+    return run, evaluation, html, Page(html)

@@ -1,31 +1,16 @@
 import json
 import re
-from html.parser import HTMLParser
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from alexnet.errors import InputError
+from alexnet.evaluation.answers import read_answers
 from alexnet.pictures.advice import interval_text, percent
-from alexnet.pictures.report import write_report
-
-
-class Page(HTMLParser):
-    """The page's text, its tags, and every address that a browser would fetch."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.addresses, self.words = [], [], []
-        self.feed(html)
-        self.text = " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attrs if name in ("src", "href", "xlink:href", "srcset", "data")]
-
-    def handle_data(self, data):
-        if not self.tags or self.tags[-1] not in ("style", "script"):
-            self.words.append(data)
+from alexnet.pictures.cells import cells_of
+from alexnet.pictures.report import MOST_BYTES, write_report
+from pictures.pages import Page
 
 
 def page_of(run, read_rows=None):
@@ -37,9 +22,8 @@ def plain(text):
     return " ".join(text.split())
 
 
-def test_the_page_holds_the_errors_the_interval_and_the_baselines(made_up_run, read_rows):
-    run, evaluation = made_up_run()
-    _, page = page_of(run, read_rows)
+def test_the_page_holds_the_errors_the_interval_and_the_baselines(usual):
+    _, evaluation, _, page = usual
     for figure in (percent(evaluation["top1_error"]), interval_text(evaluation["interval"]), "90.5 %", "70.4 %"):
         assert plain(figure) in page.text
     for said in ("Test error , on 360 images", "12,345 images seen", "alexnet train photos --epochs 7"):
@@ -48,16 +32,15 @@ def test_the_page_holds_the_errors_the_interval_and_the_baselines(made_up_run, r
         assert said in page.text
 
 
-def test_the_page_asks_nobody_for_anything_and_is_small(made_up_run, read_rows):
-    run, evaluation = made_up_run()
-    html, page = page_of(run, read_rows)
+def test_the_page_asks_nobody_for_anything_and_is_small(usual):
+    _, evaluation, html, page = usual
     fetched = [address for address in page.addresses if not address.startswith(("data:", "#"))]
     assert fetched == []
     assert re.findall(r"url\((?!#)[^)]*\)|@import|https?://", html) == []
     assert not {"script", "iframe", "object", "embed"} & set(page.tags)
-    assert len(html.encode()) < 1_500_000
-    shown = min(24, len(evaluation["mistakes"]))
-    assert sum(address.startswith("data:image/jpeg") for address in page.addresses) == shown > 5
+    assert len(html.encode()) < MOST_BYTES
+    assert len(evaluation["mistakes"]) > 24
+    assert page.images["mistakes"] == 24
 
 
 def test_names_of_classes_are_text_whatever_they_hold(made_up_run, read_rows):
@@ -70,20 +53,78 @@ def test_names_of_classes_are_text_whatever_they_hold(made_up_run, read_rows):
         assert page.text.count(name) >= 3
 
 
-@pytest.mark.parametrize(("classes", "images"), [(2, 40), (120, 1500)])
+@pytest.mark.parametrize(("classes", "images"), [(2, 40), (1000, 4000)])
 def test_few_and_many_classes_have_their_page(made_up_run, read_rows, classes, images):
-    run, _ = made_up_run(names=[f"class {number}" for number in range(classes)], images=images)
+    names = [f"a class with quite a long name, {'very ' * 20} long, number {number}" for number in range(classes)]
+    run, _ = made_up_run(names=names, images=images, quality=4.0)
     html, page = page_of(run, read_rows)
     assert len(html.encode()) < 3_000_000
-    assert f"class {classes - 1}" in page.text
+    assert f"number {classes - 1}" in page.text
     assert ("Top-5 error" in page.text) == (classes > 5)
+    assert page.images["confusion"] > 5
+    assert set(page.links) <= {f"#{name}" for name in page.names}
+
+
+def test_pictures_that_do_not_fit_are_left_out_the_least_telling_first(usual, read_rows, monkeypatch, tmp_path):
+    run, _, html, page = usual
+    words = len(write_report(run, out=tmp_path / "words.html").read_bytes())
+    for room in (40_000, 3_000):
+        monkeypatch.setattr("alexnet.pictures.report.MOST_BYTES", words + room)
+        smaller = write_report(run, read_rows, out=tmp_path / "smaller.html").read_text(encoding="utf-8")
+        few = Page(smaller)
+        assert len(smaller.encode()) < words + room
+        assert few.text.count("answered") >= 24  # the words stay
+        assert few.images["mistakes"] <= page.images["mistakes"]
+        assert few.images["confusion"] < page.images["confusion"]
+    assert len(html.encode()) > words + 40_000
+
+
+def test_each_cell_of_the_confusion_matrix_opens_its_images(made_up_run):
+    run, evaluation = made_up_run()
+    kept = read_answers(run)
+    asked = []
+
+    def read(rows):
+        asked.extend(rows.tolist())
+        return [np.full((90, 90, 3), row % 256, np.uint8) for row in rows]
+
+    _, page = page_of(run, read)
+    counts = np.array(evaluation["confusion"])
+    cells = {f"cell-{truth}-{answer}" for truth, answer in np.argwhere(counts)}
+    assert cells <= page.names
+    assert cells == {link[1:] for link in page.links if link.startswith("#cell")}
+    assert page.images["confusion"] == np.minimum(counts, 12).sum()
+    wrong = set(kept.rows[~kept.right].tolist())
+    assert wrong <= set(asked)
+    for cell in cells_of(evaluation, kept):
+        assert cell.count == len(cell.places) == counts[cell.truth, cell.answer]
+        assert (kept.labels[cell.places] == cell.truth).all()
+        assert (kept.answers[cell.places] == cell.answer).all()
+        sure = kept.probability[cell.places]
+        assert (np.diff(sure) >= 0).all() if cell.right else (np.diff(sure) <= 0).all()
+
+
+def test_answers_of_another_test_open_no_cell(made_up_run, read_rows):
+    run, evaluation = made_up_run()
+    (run / "evaluation.json").write_text(json.dumps(evaluation | {"step": 160}))
+    _, page = page_of(run, read_rows)
+    assert page.images["confusion"] == 0
+    assert "run alexnet evaluate and alexnet report again" in page.text
+
+
+def test_headings_come_in_order(usual):
+    levels = [int(tag[1]) for tag in usual[3].tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_a_run_that_was_not_tested_says_so(made_up_run):
     run, _ = made_up_run(evaluated=False)
     (run / "state.pt").write_bytes(b"")
     _, page = page_of(run)
-    assert "Not tested yet." in page.text
+    assert "Not tested yet. Training is going on, or was cut off." in page.text
+    assert "35.0 % Validation error at epoch 7, on 180 images" in page.text
     assert f"alexnet train --resume {run}" in page.text
     assert "Worst mistakes" not in page.text
 
@@ -113,17 +154,14 @@ def test_only_run_json_must_be_there(made_up_run):
         write_report(run)
 
 
-def test_the_two_towers_stand_apart(made_up_run):
-    run, _ = made_up_run()
-    _, page = page_of(run)
-    assert "Tower 1: filters 1 to 48" in page.text
-    assert "Tower 2: filters 49 to 96" in page.text
+def test_the_two_towers_stand_apart(usual):
+    assert "Tower 1: filters 1 to 48" in usual[3].text
+    assert "Tower 2: filters 49 to 96" in usual[3].text
+    assert usual[3].images["learned"] == 2
 
 
-def test_what_differs_from_the_named_recipe_is_marked_and_nothing_else(made_up_run):
-    run, _ = made_up_run()
-    html, _ = page_of(run)
-    marked = re.findall(r'<span class="changed">([^<]*:[^<]*)</span>', html)
+def test_what_differs_from_the_named_recipe_is_marked_and_nothing_else(usual):
+    marked = re.findall(r'<span class="changed">([^<]*:[^<]*)</span>', usual[2])
     assert marked == ["seed: 12"]  # size and epochs were left open by the recipe
 
 
@@ -155,4 +193,4 @@ def test_rows_are_asked_for_as_integers_in_the_order_shown(made_up_run):
 
     write_report(run, read)
     assert asked[0].dtype == np.int64
-    assert asked[0].tolist() == [row["row"] for row in evaluation["mistakes"][:24]]
+    assert np.concatenate(asked)[:24].tolist() == [row["row"] for row in evaluation["mistakes"][:24]]

@@ -1,13 +1,11 @@
-"""Train, go on with a run, and report."""
+"""Train, and go on with a run."""
 
 import sys
 from pathlib import Path
 from typing import Any
 
-from alexnet.checkpoint import read_run
-from alexnet.data import Packed, Source, dataset_source, open_packed
-from alexnet.errors import InputError
-from alexnet.pictures.report import write_report
+from alexnet.api.reporting import report
+from alexnet.data import Packed, Source, dataset_source
 from alexnet.progress import note
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields, load_recipe, recipe_from
@@ -89,25 +87,7 @@ def resume(run: str | Path, source: str | Path | None = None, device: str = "aut
 def complete(run: Run, reason: str) -> dict[str, Any]:
     """Test a run that has ended and write its report; give what the command line prints."""
     result = finish(run, reason)
-    return result | {"report": str(report(run.folder))}
-
-
-def report(run: str | Path) -> Path:
-    """Write a run's report.html, one file that opens anywhere; give its path.
-
-    Raises:
-        InputError: no such run.
-    """
-    folder = Path(run)
-    about = read_run(folder)
-    if "compared_with" in about:
-        raise InputError(
-            f"the weights in {folder} were brought in, so there is no training to report: measure them with "
-            f"alexnet evaluate {folder} SOURCE"
-        )
-    packed = Path(about["packed"])
-    images = open_packed(packed) if packed.is_dir() else None
-    return write_report(folder, images.read if images is not None else None)
+    return result | {"report": str(report(run.folder, device=str(run.device)))}
 
 
 def _fitted(run: Run) -> Path:

@@ -8,13 +8,18 @@ from alexnet.pictures.catalogue import CATALOGUE
 
 
 def report(arguments: list[str]) -> int:
-    """Write a run's report.html again."""
-    parser = Parser("report", "Write RUN's report.html, one file that opens anywhere.")
-    parser.add_argument("run", type=Path, help="a run's folder")
+    """Write a run's report.html again, or compare several runs on a page."""
+    parser = Parser("report", "Write RUN's report.html, one file that opens anywhere; of several runs a comparison.")
+    parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="a run's folder")
+    parser.add_argument(
+        "--out", type=Path, help="an .html file (default: report.html in RUN; of several a new comparison.html here)"
+    )
+    parser.add_argument("--index", type=Path, help="an index to show similar images of (default: RUN/index if there)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     asked = parser.parse_intermixed_args(arguments)
-    from alexnet.api.runs import report as write
+    from alexnet.api.reporting import report as write
 
-    print(write(asked.run))
+    print(write(*asked.runs, out=asked.out, index=asked.index, device=asked.device))
     return 0
 
 

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
 from alexnet.errors import InputError
-from alexnet.pictures.style import BLUE, MUTED, ORANGE, VERMILLION, figure, styled
+from alexnet.pictures.style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, VERMILLION, figure, short, styled
+
+OF_RUNS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, INK)
+MARKS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,44 @@ def curves_figure(metrics: Sequence[dict[str, Any]], classes: int) -> Figure:
     return drawing
 
 
+@styled
+def curves_of_runs(
+    metrics: Sequence[Sequence[dict[str, Any]]], batches: Sequence[float], names: Sequence[str]
+) -> list[tuple[str, Figure]]:
+    """Validation error and loss of several runs over the images seen: (heading, drawing) each.
+
+    Images seen, since an epoch of one set is not an epoch of another. Each run has a colour and a mark of its own.
+
+    Args:
+        metrics: lines of metrics.jsonl of each run.
+        batches: images that each saw in a step.
+        names: of the runs.
+    """
+    drawn = []
+    for what, heading in (("error", "Validation error"), ("loss", "Validation loss")):
+        drawing = figure(5, 3.1)
+        axes = drawing.subplots()
+        factor = 100 if what == "error" else 1
+        for number, (lines, batch, name) in enumerate(zip(metrics, batches, names)):
+            checks = [line for line in lines if line["kind"] == "validation" and _finite(line.get(what))]
+            x, y = ([line[key] * by for line in checks] for key, by in (("step", batch), (what, factor)))
+            colour, mark = OF_RUNS[number % len(OF_RUNS)], MARKS[number % len(MARKS)]
+            if checks:
+                axes.plot(x, y, color=colour, marker=mark, markersize=4, label=short(name, 24))
+        if not axes.lines:
+            continue
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(left=0)
+        if what == "error":
+            axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.set_xlabel("images seen")
+        _legend(drawing, axes, 2)
+        drawn.append((heading, drawing))
+    return drawn
+
+
 def _curves(metrics: Sequence[dict[str, Any]], classes: int) -> list[Curve]:
     steps = [line for line in metrics if line["kind"] == "step"]
     checks = [line for line in metrics if line["kind"] == "validation"]
@@ -82,9 +123,11 @@ def _curves(metrics: Sequence[dict[str, Any]], classes: int) -> list[Curve]:
     return found
 
 
-def _legend(drawing: Figure, axes: Axes) -> None:
+def _legend(drawing: Figure, axes: Axes, columns: int = 4) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    drawing.legend(handles, labels, loc="outside lower left", ncols=4, columnspacing=1.2, handlelength=1.5, borderpad=0)
+    drawing.legend(
+        handles, labels, loc="outside lower left", ncols=columns, columnspacing=1.2, handlelength=1.5, borderpad=0
+    )
 
 
 def _draw(axes: Axes, curve: Curve) -> None:

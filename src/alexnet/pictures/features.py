@@ -29,12 +29,13 @@ COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, "#56b4e9", INK)
 MARKERS = ("o", "^", "s", "D", "v")
 
 
-def plane(features: np.ndarray, seed: int = 0) -> np.ndarray:
+def plane(features: np.ndarray, seed: int = 0, steps: int = 1000) -> np.ndarray:
     """Places of images in the plane: float32 [n, 2].
 
     Args:
         features: [n, d].
         seed: of t-SNE.
+        steps: of t-SNE, 250 or more.
 
     Raises:
         InputError: fewer than five images.
@@ -47,7 +48,8 @@ def plane(features: np.ndarray, seed: int = 0) -> np.ndarray:
     features = np.asarray(features, np.float64)
     features = features / (features.std() or 1.0)
     few = PCA(min(50, *features.shape), random_state=seed).fit_transform(features)
-    return TSNE(perplexity=min(30.0, (len(few) - 1) / 3), init="pca", random_state=seed).fit_transform(few)
+    perplexity = min(30.0, (len(few) - 1) / 3)
+    return TSNE(perplexity=perplexity, init="pca", random_state=seed, max_iter=steps).fit_transform(few)
 
 
 @styled
@@ -70,8 +72,52 @@ def features_figure(
     panels = drawing.subplots(1, 2 if points else 1, squeeze=False)[0]
     if points:
         _points(panels[0], places, labels, classes)
-    _thumbnails(panels[-1], places, images)
+    panels[-1].imshow(thumbnails(places, images), interpolation="antialiased")
+    panels[-1].set_axis_off()
     drawing.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return drawing
+
+
+def thumbnails(places: np.ndarray, images: Sequence[np.ndarray], cells: int = CELLS, side: int = 28) -> np.ndarray:
+    """The plane in cells; in each the image that lies nearest to its middle.
+
+    Args:
+        places: [n, 2].
+        images: uint8 [h, w, 1 or 3] each.
+        cells: in a row and in a column.
+        side: of a cell in pixels.
+
+    Returns:
+        uint8 [cells * side, cells * side, 4], transparent where there is no image.
+    """
+    low, span = places.min(0), np.ptp(places, axis=0).max() or 1.0
+    scaled = (places - low) / span * cells * 0.9999
+    scaled += (cells - np.ptp(scaled, axis=0) - 1e-3) / 2  # in the middle of the square
+    cell = scaled.astype(int).clip(0, cells - 1)
+    off = ((scaled - cell - 0.5) ** 2).sum(1)
+    sheet = np.zeros((cells * side, cells * side, 4), np.uint8)
+    taken = set()
+    for number in np.argsort(off, kind="stable"):
+        column, row = cell[number]
+        if (column, row) in taken:
+            continue
+        taken.add((column, row))
+        pixels = images[number]
+        pixels = pixels if pixels.shape[2] == 3 else pixels.repeat(3, 2)
+        small = np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((side - 2, side - 2)))
+        top, left = (cells - 1 - row) * side, column * side
+        sheet[top : top + side - 2, left : left + side - 2, :3] = small
+        sheet[top : top + side - 2, left : left + side - 2, 3] = 255
+    return sheet
+
+
+@styled
+def points_figure(places: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Figure | None:
+    """The points alone, for a page that has the images beside them; None of more classes than can be told apart."""
+    if len(classes) > NAMED:
+        return None
+    drawing = figure(5, 5)
+    _points(drawing.subplots(), places, labels, classes)
     return drawing
 
 
@@ -89,30 +135,6 @@ def _points(axes: Axes, places: np.ndarray, labels: np.ndarray, classes: Sequenc
             color=INK, path_effects=halo,
         )  # fmt: skip
     _bare(axes)
-
-
-def _thumbnails(axes: Axes, places: np.ndarray, images: Sequence[np.ndarray], side: int = 28) -> None:
-    """The plane in cells; in each the image that lies nearest to its middle."""
-    low, span = places.min(0), np.ptp(places, axis=0).max() or 1.0
-    scaled = (places - low) / span * CELLS * 0.9999
-    scaled += (CELLS - np.ptp(scaled, axis=0) - 1e-3) / 2  # in the middle of the square
-    cell = scaled.astype(int).clip(0, CELLS - 1)
-    off = ((scaled - cell - 0.5) ** 2).sum(1)
-    sheet = np.zeros((CELLS * side, CELLS * side, 4), np.uint8)
-    taken = set()
-    for number in np.argsort(off, kind="stable"):
-        column, row = cell[number]
-        if (column, row) in taken:
-            continue
-        taken.add((column, row))
-        pixels = images[number]
-        pixels = pixels if pixels.shape[2] == 3 else pixels.repeat(3, 2)
-        small = np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((side - 2, side - 2)))
-        top, left = (CELLS - 1 - row) * side, column * side
-        sheet[top : top + side - 2, left : left + side - 2, :3] = small
-        sheet[top : top + side - 2, left : left + side - 2, 3] = 255
-    axes.imshow(sheet, interpolation="antialiased")
-    axes.set_axis_off()
 
 
 def _bare(axes: Axes) -> None:

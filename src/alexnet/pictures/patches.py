@@ -60,21 +60,34 @@ def strongest(net: Classifier, views: Iterable[Tensor], stage: str, k: int) -> S
     Raises:
         InputError: a stage without maps; no image.
     """
+    return strongest_of((_maps(net, batch, stage) for batch in views), k)
+
+
+@torch.no_grad()
+def strongest_of(maps: Iterable[Tensor], k: int) -> Strongest:
+    """As `strongest`, of batches of maps [n units h w] that are there already.
+
+    Raises:
+        InputError: no image.
+    """
     best: Strongest | None = None
     at = 0
-    for batch in views:
-        maps = net.features(batch, stage)
-        if maps.dim() != 4:
-            raise InputError(f"{stage} of {net.name} has no maps, only units: take an earlier stage")
-        answers, place = maps.float().flatten(2).max(2)  # [n units]: of equals the first
-        where = torch.stack([place // maps.shape[3], place % maps.shape[3]], 2)
-        images = torch.arange(at, at + len(batch), device=maps.device)[:, None].expand_as(answers)
+    for batch in maps:
+        answers, place = batch.float().flatten(2).max(2)  # [n units]: of equals the first
+        where = torch.stack([place // batch.shape[3], place % batch.shape[3]], 2)
+        images = torch.arange(at, at + len(batch), device=batch.device)[:, None].expand_as(answers)
         new = Strongest(answers.T, images.T, where.movedim(1, 0))
         best = _first(new if best is None else _joined(best, new), k)
         at += len(batch)
     if best is None:
         raise InputError("no image came: give a run whose images are there")
     return best
+
+
+def corner(place: tuple[int, int], at: Alignment) -> tuple[int, int]:
+    """Top and left edge, in pixels of the image, of what a position sees; perhaps beyond the image's own edge."""
+    top, left = (round(at.first + at.step * one - (at.field - 1) / 2) for one in place)
+    return top, left
 
 
 def patch(view: np.ndarray, place: tuple[int, int], at: Alignment) -> np.ndarray:
@@ -87,7 +100,7 @@ def patch(view: np.ndarray, place: tuple[int, int], at: Alignment) -> np.ndarray
     """
     high, wide = view.shape[:2]
     field = at.field
-    top, left = (round(at.first + at.step * one - (field - 1) / 2) for one in place)
+    top, left = corner(place, at)
     seen = np.zeros((field, field, 4), np.uint8)
     y0, y1, x0, x1 = max(0, top), min(high, top + field), max(0, left), min(wide, left + field)
     seen[y0 - top : y1 - top, x0 - left : x1 - left, :3] = view[y0:y1, x0:x1]
@@ -113,15 +126,34 @@ def patches_figure(patches: dict[int, list[np.ndarray]], title: str) -> Figure:
     for axes in panels.flat:
         axes.set_axis_off()
     for axes, (number, found) in zip(panels.flat, patches.items(), strict=False):
-        axes.imshow(_square(found, side), interpolation="nearest")
+        axes.imshow(patches_square(found, side), interpolation="nearest")
         axes.set_title(f"{number}", fontsize=8, pad=2)
     drawing.suptitle(title, x=0.01, ha="left", fontsize=10)
     return drawing
 
 
+def patches_square(found: list[np.ndarray], side: int) -> np.ndarray:
+    """Patches uint8 [h, w, 4] in rows of `side`, strongest first, nothing between them: uint8 [h, w, 4]."""
+    high, wide = (max(one.shape[axis] for one in found) for axis in (0, 1))
+    gap = max(1, round(wide / 16))
+    rows = -(-len(found) // side)
+    sheet = np.zeros((rows * (high + gap) - gap, side * (wide + gap) - gap, 4), np.uint8)
+    for place, one in enumerate(found):
+        top, left = place // side * (high + gap), place % side * (wide + gap)
+        sheet[top : top + one.shape[0], left : left + one.shape[1]] = one
+    return sheet
+
+
 def spread(units: int, most: int = UNITS) -> list[int]:
     """Numbers of at most so many units, spread evenly over all, counted from 0."""
     return sorted({round(place) for place in np.linspace(0, units - 1, min(units, most))})
+
+
+def _maps(net: Classifier, images: Tensor, stage: str) -> Tensor:
+    maps = net.features(images, stage)
+    if maps.dim() != 4:
+        raise InputError(f"{stage} of {net.name} has no maps, only units: take an earlier stage")
+    return maps
 
 
 def _joined(one: Strongest, other: Strongest) -> Strongest:
@@ -140,14 +172,3 @@ def _first(found: Strongest, k: int) -> Strongest:
         found.images.gather(1, order),
         found.places.gather(1, order[:, :, None].expand(-1, -1, 2)),
     )
-
-
-def _square(found: list[np.ndarray], side: int) -> np.ndarray:
-    high, wide = (max(one.shape[axis] for one in found) for axis in (0, 1))
-    gap = max(1, round(wide / 16))
-    rows = -(-len(found) // side)
-    sheet = np.zeros((rows * (high + gap) - gap, side * (wide + gap) - gap, 4), np.uint8)
-    for place, one in enumerate(found):
-        top, left = place // side * (high + gap), place % side * (wide + gap)
-        sheet[top : top + one.shape[0], left : left + one.shape[1]] = one
-    return sheet
