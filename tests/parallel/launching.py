@@ -21,7 +21,7 @@ PRELOADED = ["torch.distributed.tensor", "torch._dynamo", "alexnet.training.loop
 AFTER = 2.0  # seconds that the other processes have to say what befell them, once one has failed
 
 
-def launched(count: int, function: str, *arguments: Any, seconds: float = 60) -> list[Any]:
+def launched(count: int, function: str, *arguments: Any, seconds: float = 120) -> list[Any]:
     """Run a function in `count` fresh processes joined by gloo; give what each returned, in the order of the ranks.
 
     Each has one thread, warnings are errors, and RANK, LOCAL_RANK and WORLD_SIZE are set as torchrun sets them.

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from alexnet.errors import InputError
-from alexnet.models import build, names
+from alexnet.models import Classifier, build
 from alexnet.parallel.split_fully_connected import fully_connected_end, refuse_uneven
 from alexnet.parallel.split_fully_connected import refuse_others as not_split
 from alexnet.parallel.towers import refuse_odd
@@ -76,33 +76,47 @@ def test_split_layers_refuse_micro_batches(found):
     assert "micro_batch" in found[0]["refused"]
 
 
-def test_only_nets_of_two_towers_are_divided_between_two_devices():
+@pytest.fixture(scope="module")
+def nets() -> dict[str, Classifier]:
+    """One of each kind, without numbers."""
+    names = [
+        "alexnet",
+        "alexnet_2012",
+        "alexnet_one_column",
+        "alexnet_half",
+        "caffe_alexnet",
+        "caffenet",
+        "alexnet_2014",
+    ]
+    names += ["vgg_a", "vgg_a_lrn", "vgg_a_bn", "vgg_cifar"]
+    names += ["lenet5", "lenet5_softmax", "nin_cifar", "googlenet", "resnet20_cifar"]
     with torch.device("meta"):
-        for name in names():
-            if name in ("alexnet", "alexnet_2012"):
-                not_two_towers(build(name))
-            else:
-                with pytest.raises(InputError, match="alexnet or alexnet_2012, or leave --towers out"):
-                    not_two_towers(build(name))
+        return {name: build(name) for name in names}
 
 
-def test_only_alexnets_and_vggs_have_fully_connected_layers_to_split():
-    with torch.device("meta"):
-        for name in names():
-            net = build(name)
-            if name.startswith(("vgg", "alexnet", "caffe")):
+def test_only_nets_of_two_towers_are_divided_between_two_devices(nets):
+    for name, net in nets.items():
+        if name in ("alexnet", "alexnet_2012"):
+            not_two_towers(net)
+        else:
+            with pytest.raises(InputError, match="alexnet or alexnet_2012, or leave --towers out"):
+                not_two_towers(net)
+
+
+def test_only_alexnets_and_vggs_have_fully_connected_layers_to_split(nets):
+    for name, net in nets.items():
+        if name.startswith(("vgg", "alexnet", "caffe")):
+            not_split(net, fully_connected_end(net), 4)
+        else:
+            with pytest.raises(InputError, match="does not end in several fully-connected layers"):
                 not_split(net, fully_connected_end(net), 4)
-            else:
-                with pytest.raises(InputError, match="does not end in several fully-connected layers"):
-                    not_split(net, fully_connected_end(net), 4)
 
 
-def test_numbers_that_do_not_divide_are_refused():
+def test_numbers_that_do_not_divide_are_refused(nets):
     with pytest.raises(InputError, match=r"3 processes cannot hold two towers.*--devices 4"):
         refuse_odd(3)
     with pytest.raises(InputError, match=r"batch of 10 images.*multiple of 4"):
         refuse_uneven(10, 4)
-    with torch.device("meta"):
-        net = build("alexnet")
+    net = nets["alexnet"]
     with pytest.raises(InputError, match="4096 units of fc6 do not divide among 3"):
         not_split(net, fully_connected_end(net), 3)
