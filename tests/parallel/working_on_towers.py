@@ -59,8 +59,8 @@ def batch_of(net: Classifier, n: int, step: int) -> tuple[torch.Tensor, torch.Te
     return images.to(next(net.parameters()).dtype), torch.randint(net.classes, (n,), generator=drawn)
 
 
-def gradients(scheme: Scheme, n: int, step: int = 0, micro_batch: int | None = None) -> tuple[float, float]:
-    """A step's gradients, as the training loop takes them; loss and wrong answers of the whole batch."""
+def gradients(scheme: Scheme, n: int, step: int = 0, micro_batch: int | None = None) -> torch.Tensor:
+    """A step's gradients, as the training loop takes them; this process's share of loss and wrong answers."""
     images, labels = batch_of(scheme.net, n, step)
     own = scheme.own_rows(n)
     images, labels = images[own], labels[own]
@@ -77,8 +77,7 @@ def gradients(scheme: Scheme, n: int, step: int = 0, micro_batch: int | None = N
             loss = torch.stack(list(terms.values())).sum() * ((rows.stop - rows.start) / n)
             (loss * scheme.loss_factor).backward()
         seen += torch.stack([loss.detach().double(), wrong.double()])
-    seen = seen if type(scheme) is Scheme else processes.total(seen)
-    return float(seen[0]) / scheme.copies, float(seen[1]) / scheme.copies
+    return seen
 
 
 def take_steps(scheme: Scheme, first: int, last: int, micro_batch: int | None = None) -> None:
@@ -100,12 +99,12 @@ def beside_one_process(kind: str, n: int, *net: Any, **changes: Any) -> dict[str
     """How far loss, count of wrong answers and each gradient are from those of one process with the whole net."""
     whole = whole_net(*net, **changes)
     alone = Scheme(whole, optimiser_of(whole))
-    loss, wrong = gradients(alone, n)
+    loss, wrong = gradients(alone, n).tolist()
     theirs = {name: weights.grad.clone() for name, weights in whole.named_parameters() if weights.grad is not None}
     whole.zero_grad(set_to_none=True)
     shared = scheme_of(kind, whole)
     shared.spread()
-    ours = gradients(shared, n)
+    ours = (processes.total(gradients(shared, n)) / shared.copies).tolist()
     far = {"loss": abs(ours[0] / loss - 1), "wrong": abs(ours[1] - wrong)}
     for (name, itself), (_, own) in zip(whole.named_parameters(), shared.pairs):
         if name not in theirs:
@@ -177,13 +176,9 @@ def bytes_beside_arithmetic(kind: str, net: Classifier, bfloat16: bool = False) 
     expected = {row.scheme: row for row in traffic.table(net, BATCH, count, 2 if bfloat16 else None)}[of_kind[kind]]
     scheme = scheme_of(kind, net)
     scheme.spread()
-    images, labels = batch_of(net, BATCH, 0)
-    own = scheme.own_rows(BATCH)
-    begin_step(scheme.own_net, SEED, 0, scheme.dropped_rows(own), BATCH)
-    with traffic.Counted() as counted:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            _, terms = scheme.forward(images[own], labels[own])
-        terms["cross_entropy"].backward()
+    micro_batch = None if kind == "split" else 3
+    with traffic.Counted() as counted, torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        gradients(scheme, BATCH, 0, micro_batch)
     assert expected.processes == count
     return counted.bytes, expected.bytes, traffic.in_words(counted, net, count)
 
