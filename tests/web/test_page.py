@@ -81,7 +81,8 @@ def visit(browser, address):
 
 
 def settled(page):
-    """Wait until nothing on the page waits for an answer any more."""
+    """Wait until nothing on the page waits for an answer any more; what was just done has begun to wait by then."""
+    page.evaluate("new Promise((done) => setTimeout(done, 50))")
     page.locator("[role=tab][aria-selected=true]").wait_for()
     page.locator("[aria-busy=true]").first.wait_for(state="detached")
 
@@ -151,6 +152,27 @@ def test_an_image_is_picked_from_the_disk_and_ten_crops_answer_otherwise_than_on
     settled(page)
     assert rows(page).all_inner_texts() != once
     assert page.get_by_role("button", name="Ten crops").get_attribute("aria-pressed") == "true"
+
+
+def test_the_net_answers_after_every_stroke_of_a_drawing(visit):
+    page = visit("#heat=gradcam")
+    before = image_of(page)
+    page.get_by_role("button", name="Draw").click()
+    box = page.locator(".slate").bounding_box()
+    seen = [before]
+    for x in (0.3, 0.7):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + 200, steps=3)
+        page.mouse.up()
+        page.wait_for_url(lambda url: "image=upload-" in url and seen[-1] not in url)
+        settled(page)
+        seen.append(image_of(page))
+        assert rows(page).count() == 5
+        assert page.locator(".slate").is_visible()
+    page.locator("#tests [data-image]").nth(2).click()
+    settled(page)
+    assert page.locator(".slate").count() == 0
 
 
 def test_a_file_that_cannot_be_looked_at_is_refused_in_one_line_and_the_image_stays(visit):
@@ -330,6 +352,7 @@ def test_everything_is_reached_by_keyboard_alone(visit):
     page.keyboard.press("End")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("stage=softmax"))
+    settled(page)
     tab_to("[data-unit]")
     here = page.evaluate("document.activeElement.dataset.unit")
     page.keyboard.press("ArrowDown")

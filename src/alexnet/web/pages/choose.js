@@ -1,8 +1,9 @@
 // How an image is chosen: dropped, pasted, picked from the disk, or from the run's test part.
 
-import { announce, el, thumbnails } from "./elements.js";
-import { go, place } from "./place.js";
+import { announce, complain, el, thumbnails } from "./elements.js";
+import { go, lookAt, place } from "./place.js";
 import { ask, ofRun, upload } from "./server.js";
+import { openSketch } from "./sketch.js";
 import { say } from "./words.js";
 
 const PAGE = 24; // test images shown at once
@@ -34,34 +35,30 @@ export function listenForImages() {
     look(event.dataTransfer.files);
   });
   document.getElementById("any").addEventListener("click", any);
+  document.getElementById("draw").addEventListener("click", openSketch);
 }
 
 /** Hand the first of these files to the server and look at it; say why where that does not go. */
 async function look(files) {
-  const trouble = document.getElementById("trouble");
-  trouble.hidden = true;
   if (!files.length) return complain(say("choose.not"));
   announce(say("choose.sending"));
   try {
-    const image = await upload(files[0]);
-    go({ image, label: null, view: place().view === "mistakes" || place().view === "training" ? "answer" : place().view });
+    lookAt(await upload(files[0]));
   } catch (refusal) {
     complain(refusal.message);
   }
-}
-
-function complain(message) {
-  const trouble = document.getElementById("trouble");
-  trouble.textContent = message;
-  trouble.hidden = false;
 }
 
 /** Any test image: a newcomer's first click. */
 async function any() {
   const { run } = place();
   const offset = Math.floor(Math.random() * total);
-  const { images } = await ask(ofRun(run, "test", { offset, limit: 1 }));
-  if (images.length) go({ image: images[0].image, label: null });
+  try {
+    const { images } = await ask(ofRun(run, "test", { offset, limit: 1 }));
+    lookAt(images[0].image);
+  } catch (refusal) {
+    complain(refusal.message);
+  }
 }
 
 /** The test images under the picture. The first one is chosen where none is, so that the page begins with an answer. */
@@ -111,7 +108,7 @@ function drawTests(box, run, images, all) {
     thumbnails(images, {
       label: say("tests.heading"),
       name: (image) => say("tests.one", { label: image.label }),
-      onchoose: (image) => go({ image: image.image, label: null }),
+      onchoose: ({ image }) => lookAt(image),
     }),
   );
 }

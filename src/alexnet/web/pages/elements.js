@@ -26,6 +26,13 @@ export function announce(text) {
   if (said.textContent !== text) said.textContent = text;
 }
 
+/** Say under the image what went wrong, until another image is looked at. */
+export function complain(message) {
+  const trouble = document.getElementById("trouble");
+  trouble.textContent = message;
+  trouble.hidden = false;
+}
+
 /** One of several choices: buttons side by side, the chosen one pressed. `choices` is a list of [value, text]. */
 export function segments(label, choices, chosen, onchoose) {
   const group = el("div", { class: "segments", role: "group", "aria-label": label });
@@ -98,6 +105,13 @@ export function thumbnails(images, { caption, name, onchoose, chosen = null, sid
   }
   arrows(grid, "button", grid.querySelector("[aria-current]"));
   return grid;
+}
+
+/** Bring what a click has opened into sight, unless it is there, or was opened by an address. */
+export function reveal(opened, button) {
+  if (!document.activeElement?.matches(button) || opened.getBoundingClientRect().top < innerHeight - 120) return;
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  opened.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
 }
 
 /** Images of few pixels are enlarged square by square, so that the reader sees what the net is given. */

@@ -7,7 +7,7 @@ import { announce, arrows, el, percent, segments } from "./elements.js";
 import { showInside } from "./inside.js";
 import { showMistakes } from "./mistakes.js";
 import { showPicture } from "./picture.js";
-import { go, place } from "./place.js";
+import { WITHOUT_IMAGE, go, place } from "./place.js";
 import { ask } from "./server.js";
 import { showSimilar } from "./similar.js";
 import { showTraining } from "./training.js";
@@ -21,7 +21,6 @@ const VIEWS = {
   training: showTraining,
   compare: showCompare,
 };
-const WITHOUT_IMAGE = ["mistakes", "training"];
 const AGAIN = 3000; // milliseconds until a run without weights is asked again
 
 let runs = [];

@@ -1,7 +1,7 @@
 // A look inside: the strip of stages from the image to the answer, the maps of one, and what excites one unit.
 
-import { announce, arrows, draw, el, figures, percent, thumbnails } from "./elements.js";
-import { go } from "./place.js";
+import { announce, arrows, draw, el, figures, percent, reveal, thumbnails } from "./elements.js";
+import { go, lookAt } from "./place.js";
 import { ask, ofRun } from "./server.js";
 import { say } from "./words.js";
 
@@ -200,9 +200,10 @@ async function drawUnit(box, run, at, stage, signal) {
     thumbnails(patches, {
       label: say("inside.patches"),
       name: ({ value }) => say("inside.patch", { value: figures(value) }),
-      onchoose: ({ image }) => go({ image }),
+      onchoose: ({ image }) => lookAt(image),
     }));
   box.dataset.key = key;
+  reveal(box, "[data-unit]");
   announce(heading);
 }
 

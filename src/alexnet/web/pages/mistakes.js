@@ -1,8 +1,8 @@
 // The confusion matrix: a table of buttons for few classes, a drawing for many; each cell opens its images.
 
-import { announce, arrows, el, percent, thumbnails } from "./elements.js";
+import { announce, arrows, el, percent, reveal, thumbnails } from "./elements.js";
 import { drawMatrix } from "./matrix.js";
-import { go, place } from "./place.js";
+import { go, lookAt, place } from "./place.js";
 import { ask, ofRun } from "./server.js";
 import { say } from "./words.js";
 
@@ -28,7 +28,7 @@ export async function showMistakes(panel, { run, at, signal }) {
       el("div", { class: "depth" },
         el("div", {}, classes.length <= NUMBERED ? table(counts) : drawMatrix(counts, { describe, open }), legend()),
         el("aside", {}, el("h3", {}, say("mistakes.pairs")), pairs(counts))),
-      el("div", { class: "cell-images", tabindex: -1 }),
+      el("div", { class: "cell-images" }),
     );
     panel.dataset.key = key;
     panel.counts = counts;
@@ -118,6 +118,7 @@ async function showCell(box, counts, at, signal) {
     box.querySelectorAll("[data-image]")[first]?.focus();
   };
   redraw();
+  reveal(box, "[data-cell], [data-pair], canvas");
   announce(describe(counts, right, given));
 }
 
@@ -126,7 +127,7 @@ function grid(images, right, given) {
     label: say("mistakes.images"),
     caption: ({ probability }) => percent(probability),
     name: ({ probability }) => say("mistakes.image", { right, given, probability: percent(probability) }),
-    onchoose: ({ image }) => go({ image, label: null, view: "answer" }),
+    onchoose: ({ image }) => lookAt(image),
     chosen: place().image,
   });
 }

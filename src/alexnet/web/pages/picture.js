@@ -3,6 +3,7 @@
 import { el, pixelated, segments } from "./elements.js";
 import { go, place } from "./place.js";
 import { ask, ofRun } from "./server.js";
+import { isSketch } from "./sketch.js";
 import { say } from "./words.js";
 
 const METHODS = ["gradcam", "saliency", "occlusion"];
@@ -20,7 +21,7 @@ export async function showPicture(run, at, signal) {
   }
   const method = METHODS.includes(at.heat) ? at.heat : null;
   if (!method) {
-    picture.replaceChildren(el("img", { src: `/api/images/${at.image}?side=512`, alt: say("image.alt"), onload: pixelated }));
+    if (!isSketch(at.image)) picture.replaceChildren(el("img", { src: `/api/images/${at.image}?side=512`, alt: say("image.alt"), onload: pixelated }));
     heat.replaceChildren(...controls(null));
     return;
   }

@@ -13,6 +13,9 @@ export function place() {
   return at;
 }
 
+/** Views of the run as a whole: no image belongs to them. */
+export const WITHOUT_IMAGE = ["mistakes", "training"];
+
 /** The address of a place that differs from this one by `changes`. */
 export function link(changes) {
   const at = { ...place(), ...changes };
@@ -31,4 +34,10 @@ export function go(changes, { refine = false } = {}) {
   } else {
     location.hash = hash;
   }
+}
+
+/** Look at another image: in the view where one is, or at its answer where that view is of no image. */
+export function lookAt(image, how) {
+  const { view } = place();
+  go({ image, label: null, view: WITHOUT_IMAGE.includes(view) ? "answer" : view }, how);
 }

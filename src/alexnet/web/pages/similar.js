@@ -1,7 +1,7 @@
 // Images that the net finds alike; each is the beginning of the next search.
 
 import { announce, el, figures, thumbnails } from "./elements.js";
-import { go } from "./place.js";
+import { lookAt } from "./place.js";
 import { ask, ofRun } from "./server.js";
 import { say } from "./words.js";
 
@@ -26,7 +26,7 @@ export async function showSimilar(panel, { run, at, signal }) {
     side: 192,
     caption: (result) => [el("span", { class: "name" }, named(result)), el("span", { class: "muted" }, figures(result.distance))],
     name: (result) => say("similar.one", { label: named(result), distance: figures(result.distance) }),
-    onchoose: (result) => go({ image: result.image, label: null }),
+    onchoose: ({ image }) => lookAt(image),
   });
   grid.classList.add("large");
   panel.replaceChildren(el("h2", {}, say("similar.heading")), el("p", { class: "about" }, say("similar.about")), grid);
