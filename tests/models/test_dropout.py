@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.errors import InputError
-from alexnet.models import Dropout, begin_step
+from alexnet.models import Dropout, begin_step, draw_ahead, take_rows
 
 
 def test_the_papers_dropout_masks_in_training_and_scales_at_test():
@@ -70,3 +70,18 @@ def test_rows_that_do_not_fit_the_draw_are_an_error():
     begin_step(drop, 0, 0, slice(0, 4), 8)
     with pytest.raises(InputError, match="call begin_step"):
         drop(torch.ones(3, 9))
+
+
+def test_processes_that_hold_parts_of_the_units_drop_as_one_that_holds_all():
+    whole, parts = Dropout(), [Dropout(units=(part, 3)) for part in range(3)]
+    x, rows = torch.rand(8, 12, 2, 2) + 1, slice(2, 7)
+    for net in (whole, *parts):
+        begin_step(net, 7, 3, rows, 8)
+    expected = whole(x[rows])
+    assert torch.equal(torch.cat([drop(own) for drop, own in zip(parts, x[rows].chunk(3, 1))], 1), expected)
+    for net in (whole, *parts):
+        draw_ahead(net, 7, 4)
+        take_rows(net, rows)
+    later = whole(x[rows])
+    assert torch.equal(torch.cat([drop(own) for drop, own in zip(parts, x[rows].chunk(3, 1))], 1), later)
+    assert not torch.equal(later, expected)
