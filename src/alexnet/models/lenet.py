@@ -33,7 +33,7 @@ from torch.nn import functional
 from alexnet.errors import InputError
 from alexnet.models.bitmaps import CHARACTERS, HEIGHT, WIDTH, bitmaps
 from alexnet.models.blocks import Conv, FullyConnected
-from alexnet.models.classifier import Classifier
+from alexnet.models.classifier import Classifier, wide
 from alexnet.models.grey import GreyClassifier
 from alexnet.models.initial import Start, checked
 
@@ -200,7 +200,7 @@ class LeNet5(GreyClassifier):
         log(exp(-j) + sum_i exp(-y_i)), over all classes: it pushes the others' penalties up, as far as about j.
         It can be negative; their sum cannot.
         """
-        scores = self(images).float()
+        scores = wide(self(images))
         each = {"penalty": -scores.gather(1, labels[:, None]).squeeze(1)}
         if self.criterion == "discriminative":
             rubbish = scores.new_full((len(scores), 1), -RUBBISH)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from alexnet import processes
-from alexnet.errors import InputError
 from alexnet.models import Classifier
 
 
@@ -40,16 +39,7 @@ class Scheme:
         self.own_optimiser = optimiser
 
     def own_rows(self, n: int) -> slice:
-        """Which rows of a batch of `n` this process reads and puts through its net; never empty.
-
-        Raises:
-            InputError: a batch that cannot be shared so.
-        """
-        if n < self.replicas:
-            raise InputError(
-                f"a batch of {n} images cannot be shared by {self.replicas} processes: raise --optimiser.batch, or "
-                "lower --devices"
-            )
+        """Which rows of a batch of `n` this process reads and puts through its net; at least one."""
         return processes.own_rows(n, self.replica, self.replicas)
 
     def parts(self, n: int, micro_batch: int | None) -> int:

@@ -24,27 +24,48 @@ def make_scheme(net: Classifier, optimiser: torch.optim.SGD, layout: Layout) -> 
     Raises:
         InputError: a layout that this net, or this number of processes, cannot have.
     """
-    refuse(net, layout)
-    if processes.size() == 1:
-        return Scheme(net, optimiser)
     # Each brings parts of torch that a single process need not load.
     if layout == "towers":
         from alexnet.parallel.towers import Towers
 
-        return Towers(net, optimiser, processes.size() // 2)
+        return Towers(net, optimiser)
     if layout == "split":
         from alexnet.parallel.split_fully_connected import SplitFullyConnected
 
         return SplitFullyConnected(net, optimiser)
+    if processes.size() == 1:
+        return Scheme(net, optimiser)
     from alexnet.parallel.data_parallel import DataParallel
 
     return DataParallel(net, optimiser)
 
 
-def refuse(net: Classifier, layout: Layout) -> None:
-    """Raise an `InputError` where the processes that were joined cannot share the work so."""
+def refuse(net: Classifier, layout: Layout, n: int) -> None:
+    """Raise an `InputError` where the processes that were joined cannot share batches of `n` images so."""
     count = processes.size()
-    if layout == "towers" and count % 2:
-        raise InputError(f"two towers want two processes each, {count} came: give --devices 2, or another even number")
-    if layout == "split" and count == 1:
-        raise InputError("fully-connected layers are split among processes, one came: give --devices 2 or more")
+    if layout == "towers":
+        from alexnet.parallel.towers import TOWERS, refuse_odd, refuse_others
+
+        refuse_others(net)
+        refuse_odd(count)
+        count //= TOWERS
+    if layout == "split":
+        from alexnet.parallel.split_fully_connected import fully_connected_end, refuse_others, refuse_uneven
+
+        if count == 1:
+            raise InputError(
+                "fully-connected layers are split among processes and there is one: give --devices 2 or more, or leave "
+                "--fully_connected out"
+            )
+        refuse_others(net, fully_connected_end(net), count)
+        refuse_uneven(n, count)
+    refuse_few(n, count)
+
+
+def refuse_few(n: int, replicas: int) -> None:
+    """Raise an `InputError` for a batch with fewer images than there are processes to share it."""
+    if n < replicas:
+        raise InputError(
+            f"a batch of {n} images cannot be shared by {replicas} processes: raise --optimiser.batch, or lower "
+            "--devices"
+        )

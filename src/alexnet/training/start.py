@@ -104,7 +104,7 @@ def start(
         )
     counted = statistics(packed, parts.train)
     net = make_net(recipe, len(packed.classes), counted, size, side, weights)
-    refuse(net, layout)
+    refuse(net, layout, min(recipe.optimiser.batch, len(parts.train)))
     fine_tuned = weights is not None and not _is_staged(recipe)
     fresh, frozen = net.fresh if fine_tuned else set(), set(freeze)
     parameter_groups(net, recipe, fresh, frozen)  # refuses a stage that does not exist, before anything is written
@@ -161,7 +161,7 @@ def resume(folder: Path, source: str | None = None, device: str = "auto", layout
     counted = statistics(packed, parts.train)
     weights = Path(about["from"]) if about["from"] and state is None else None
     net = make_net(recipe, len(packed.classes), counted, about["size"], about["side"], weights)
-    refuse(net, layout)
+    refuse(net, layout, min(recipe.optimiser.batch, len(parts.train)))
     if state is not None:
         net.set_preprocessing(state["net"]["mean"], state["net"]["scale"])
     return Run(
