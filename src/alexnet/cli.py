@@ -12,7 +12,7 @@ from alexnet.commands.pictures import report, show
 from alexnet.commands.search import embed, evaluate_search, index, search
 from alexnet.commands.testing import ensemble, evaluate, predict, probe
 from alexnet.commands.training import train
-from alexnet.commands.web import serve
+from alexnet.commands.web import demo, serve
 from alexnet.errors import InputError, JobFailed, PeerLost
 from alexnet.options import did_you_mean
 from alexnet.parallel.launch import leave_outcome, started_by_torchrun, together
@@ -20,6 +20,7 @@ from alexnet.version import __version__
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
+    "demo": demo,
     "evaluate": evaluate,
     "predict": predict,
     "probe": probe,
@@ -104,6 +105,7 @@ def _overview() -> str:
             f"alexnet {__version__}: AlexNet as its authors built it, from a folder of images to a tested classifier.",
             "",
             "  alexnet train                 train on the bundled digits, test, write a report (a minute on a laptop)",
+            "  alexnet demo                  then play with the net in the browser",
             "  alexnet train FOLDER          the same on your own images, one folder for each class",
             "",
             "Commands (each has --help):",

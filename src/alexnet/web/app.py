@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio.to_thread
+import jinja2
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from markupsafe import Markup
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from alexnet.errors import InputError
@@ -48,6 +50,7 @@ def create_app(served: list[str | Path], index: str | Path | None = None, settin
     for topic in (runs, images, predictions, comparing, heat, inside, similar, mistakes):
         app.include_router(topic.router)
     app.get("/", include_in_schema=False)(page)
+    app.get("/examples", include_in_schema=False)(examples)
     app.mount("/static", StaticFiles(directory=PAGES))
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(InputError, _cannot_be)
@@ -59,6 +62,21 @@ def create_app(served: list[str | Path], index: str | Path | None = None, settin
 async def page() -> FileResponse:
     """The explorer."""
     return FileResponse(PAGES / "index.html")
+
+
+async def examples(request: Request) -> HTMLResponse:
+    """How programs ask: curl and Python, with this server's own address."""
+    settings: Settings = request.app.state.explorer.settings
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("alexnet", "web"), autoescape=True)
+    text = environment.get_template("examples.html.j2").render(
+        base=str(request.base_url).rstrip("/"),
+        token=settings.token is not None,
+        header=Markup("-H 'Authorization: Bearer TOKEN' ") if settings.token is not None else "",
+        python_header=Markup(', "Authorization": "Bearer TOKEN"') if settings.token is not None else "",
+        megabytes=f"{settings.most_bytes / 1e6:g}",
+        megapixels=f"{settings.most_pixels / 1e6:g}",
+    )
+    return HTMLResponse(text)
 
 
 @asynccontextmanager

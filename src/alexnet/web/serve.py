@@ -7,6 +7,7 @@ import webbrowser
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import uvicorn
 
@@ -18,22 +19,23 @@ from alexnet.web.settings import Settings
 BACKLOG = 128
 
 
-def serve(runs: list[str | Path], index: str | Path | None, settings: Settings, port: int, open_page: bool) -> None:
+def serve(
+    runs: list[str | Path], index: str | Path | None, settings: Settings, listening: socket.socket, open_page: bool
+) -> None:
     """Serve runs until the process is stopped.
 
     Args:
         runs: folders of runs, or files of weights.
         index: the folder of an index; None for none.
         settings: address, limits; without a token one is made up where others than this machine can ask.
-        port: 0 for one that is free.
+        listening: as `listen` gives it, at the address of the settings.
         open_page: open the page in the user's browser.
 
     Raises:
-        InputError: no such run or index; the address or the port cannot be had.
+        InputError: no such run or index.
     """
     if settings.token is None and not settings.is_private:
         settings = replace(settings, token=secrets.token_urlsafe(24))
-    listening = listen(settings.host, port)
     app = create_app(runs, index, settings)
     address = page_address(settings, listening.getsockname()[1])
     for run in app.state.explorer.runs:
@@ -50,16 +52,18 @@ def serve(runs: list[str | Path], index: str | Path | None, settings: Settings, 
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there.
+    """A socket that listens there, at port 0 where one is free.
 
     Raises:
         InputError: it cannot be had.
     """
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port {port}: give 1 to 65535, or 0 for one that is free")
     try:
         kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=kind, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
+        why = error.strerror or str(error)
         raise InputError(
             f"{host}:{port} cannot be listened on ({why}): take another --port, such as 0 for any that is free"
         ) from None
@@ -69,4 +73,4 @@ def page_address(settings: Settings, port: int) -> str:
     """What to open in a browser, on this machine where all addresses are listened on."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     host = f"[{host}]" if ":" in host else host
-    return f"http://{host}:{port}/" + (f"?token={settings.token}" if settings.token else "")
+    return f"http://{host}:{port}/" + (f"?token={quote(settings.token, safe='')}" if settings.token else "")
