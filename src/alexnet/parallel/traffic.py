@@ -99,8 +99,9 @@ def table(net: Classifier, batch: int, processes: int, width: int | None = None)
         width: bytes of a number of the activations, 2 in bfloat16; by default those of a weight.
     """
     found = [Exchange("one process", 1, 0, 0)]
-    if processes > 1:
-        found.append(data_parallel(net, processes))
+    if processes == 1:
+        return found
+    found.append(data_parallel(net, processes))
     for scheme in (two_towers, fully_connected_split):
         try:
             found.append(scheme(net, batch, processes, width))
