@@ -1,6 +1,7 @@
 """The commands serve and demo: what they print, what they refuse, what they make once."""
 
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from alexnet.web import serve as serving
 from alexnet.web.serve import listen, page_address
 from alexnet.web.settings import Settings
 from forked import Command
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -159,21 +162,55 @@ def test_a_demo_shows_a_run_of_the_digits_that_is_there_and_goes_on_with_its_own
     assert [run.name for run in not_served[1].state.explorer.runs] == ["digits-tiny-1"]
 
 
-def test_the_examples_run_as_they_stand_there(client, tmp_path):
+@pytest.fixture
+def ran(client, tmp_path):
+    """Run a curl command or a Python script as it stands in a text, in a folder with cat.jpg in it; what it printed."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "cat.jpg")
+
+    def run(text):
+        text = text.replace("http://127.0.0.1:8000", str(client.base_url).rstrip("/")).replace("upload-...", "test-1")
+        command = [*shlex.split(text), "-sS", "--fail"] if text.startswith("curl") else [sys.executable, "-c", text]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, (text, done.stderr)
+        return done.stdout
+
+    return run
+
+
+def test_the_page_of_examples_is_true(client, ran):
     page = client.get("/examples").text
     assert str(client.base_url).rstrip("/") in page
     script = unescape(re.search(r'<code class="python">(.*?)</code>', page, re.DOTALL)[1])
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "cat.jpg")
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 5
-    for called in re.findall(r"<code>(curl .*?)</code>", page, re.DOTALL):
-        for command in unescape(called).splitlines():
-            words = command.replace("upload-...", "test-1").replace("'", "").split()
-            done = subprocess.run([*words, "-sS", "--fail"], cwd=tmp_path, capture_output=True, timeout=60)
-            missing = "similar" in command and done.returncode == 22
-            assert done.returncode == 0 or missing, (command, done.stderr)
+    assert len(ran(script).splitlines()) == 5
+    commands = "\n".join(re.findall(r"<code>(curl .*?)</code>", page, re.DOTALL))
+    assert len(commands.splitlines()) == 8
+    for command in unescape(commands).splitlines():
+        ran(command)
+
+
+def test_the_examples_of_the_docs_are_true(ran):
+    page = (ROOT / "docs/serve.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^curl .*$", page, re.MULTILINE)
+    assert len(commands) == 6
+    for command in commands:
+        ran(command)
+    (script,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert ran(script).strip() in [str(digit) for digit in range(10)]
+
+
+def test_the_docs_name_every_route_and_the_limits_as_they_are(app):
+    page = (ROOT / "docs/serve.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"/(?:api/)?[a-z_.]+", re.sub(r"\{.*?\}|/api/runs/RUN|/stages/STAGE", "", page)))
+    for path in app.openapi()["paths"]:
+        last = re.sub(r"/\{.*?\}(\.png)?", "", path.removeprefix("/api/runs/{run}").replace("/stages/{stage}", ""))
+        assert last in ("", "/limits", "/api/limits") or any(last.endswith(one) for one in named), path
+    limits = Settings()
+    assert f"{limits.most_bytes // 10**6} MB or {limits.most_pixels // 10**6} million pixels" in page
+    assert f"within {limits.seconds:.0f} seconds" in page
+    assert f"{limits.most_waiting} requests wait" in page
+    assert f"until the server ends or {limits.kept_uploads} others" in page
+    assert f"at most {limits.kept_bytes // 10**6} MB" in page
 
 
 def test_sixteen_clients_at_once_get_answers_and_memory_stays_flat(client, app):
