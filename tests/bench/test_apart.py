@@ -28,20 +28,20 @@ class Pids:
         return os.getpid(), torch.get_num_threads(), self.left
 
 
-def test_it_answers_from_there_keeps_its_state_and_its_work_counts_as_ours():
-    with apart(Pids, 5, True) as call:
+def test_it_answers_from_there_keeps_its_state_and_its_work_counts_as_ours_until_what_it_raises_is_raised_here():
+    with apart(Pids, 2, True) as call:
         before = busy_seconds()
         first, second = call(), call()
         after = busy_seconds()
+        with pytest.raises(ValueError, match="no more"):
+            call()
     assert first[0] == second[0] != os.getpid()
     assert first[1] == torch.get_num_threads()
-    assert (first[2], second[2]) == (4, 3)
+    assert (first[2], second[2]) == (1, 0)
     if before and after:
         assert after[1] - before[1] >= 0.35
 
 
-def test_what_is_raised_there_is_raised_here_and_its_end_is_said():
-    with apart(Pids, 0, True) as call, pytest.raises(ValueError, match="no more"):
-        call()
+def test_its_end_is_said():
     with apart(Pids, 0, False) as call, pytest.raises(JobFailed, match="ended by itself"):
         call()

@@ -1,12 +1,17 @@
-"""Every named net learns: sixteen images at its smallest input, cross-entropy under 0.1 in a stated number of steps."""
+"""Every named net learns: sixteen images at its smallest input, cross-entropy under 0.1 in a stated number of steps.
+
+Most of them, as wide as they are named, are slow tests. Thin nets of the same build are asked every time.
+"""
 
 import importlib.util
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from alexnet.models import names
+from alexnet.models import VARIANTS, build_variant, names, resnet, vgg
 
 ROOT = Path(__file__).parents[2]
 NAMES = names()  # before other tests' nets are among them
@@ -58,10 +63,16 @@ ROWS = {
 }
 
 # These are run every time; their relatives, which take several seconds each, are slow tests.
-FAST = {
-    "alexnet", "lenet5", "lenet5_mse", "lenet5_softmax", "nin_cifar", "nin_mnist", "vgg_cifar", "googlenet", "resnet18",
-    "resnet20_cifar",
-}  # fmt: skip
+FAST = {"lenet5", "lenet5_mse", "lenet5_softmax", "nin_cifar", "googlenet", "resnet20_cifar"}
+
+# An eighth as wide: how it is built, rate and steps allowed.
+ALEXNET = replace(VARIANTS["alexnet"], widths=(12, 32, 48, 48, 32), hidden=(512, 512))
+VGG = replace(vgg.VARIANTS["vgg_d"], widths=(8, 16, 32, 64, 64), hidden=512)
+THIN = {
+    "alexnet": (partial(build_variant, ALEXNET), 0.02, 100),
+    "vgg_d": (partial(vgg.build_variant, VGG), 0.005, 100),
+    "resnet18": (partial(resnet.build_variant, replace(resnet.VARIANTS["resnet18"], width=8)), 0.02, 60),
+}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +101,16 @@ def test_every_named_net_learns(name, script):
     outcome = script.learn(net, *script.task(net.size, seed=0), rate, steps, seed=0)
     assert outcome.steps is not None, f"{name}: {outcome.cross_entropy:.3f} after {steps} steps"
     assert outcome.cross_entropy < 0.1
+
+
+@pytest.mark.parametrize("name", THIN)
+def test_a_thin_net_of_each_large_kind_learns(name, script):
+    build, rate, steps = THIN[name]
+    torch.manual_seed(0)
+    net = build(4, {"alexnet": 64}.get(name, 32), start="he")
+    net.set_preprocessing([127.5] * 3, 60.0)
+    outcome = script.learn(net, *script.task(net.size, seed=0), rate, steps, seed=0)
+    assert outcome.steps is not None, f"{name}: {outcome.cross_entropy:.3f} after {steps} steps"
 
 
 @torch.no_grad()

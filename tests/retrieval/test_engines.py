@@ -47,9 +47,22 @@ def opened(request, tmp_path):
             engine.close()
 
 
-@pytest.mark.parametrize("kind", ["features", "codes"])
-def test_an_engine_finds_what_a_slow_search_finds_through_additions_and_deletions(opened, kind):
-    engine, rows, queries = opened(kind), drawn(kind, 500), drawn(kind, 25, seed=1)
+def test_an_engine_finds_what_a_slow_search_finds_through_additions_and_deletions_each_kind_apart(opened):
+    engines = {kind: opened(kind) for kind in COLUMNS}  # of one index
+    for kind, engine in engines.items():
+        finds_what_a_slow_search_finds(engine, opened, kind)
+        compares_only_with_the_ids_it_is_told(engine, kind)
+    for kind, engine in engines.items():
+        assert engine.count() == 495
+        wrong = np.zeros((3, 5), drawn(kind, 1).dtype)
+        with pytest.raises(InputError, match=str(COLUMNS[kind])):
+            engine.add(np.arange(3), wrong)
+        with pytest.raises(InputError, match=str(COLUMNS[kind])):
+            engine.search(wrong, 1)
+
+
+def finds_what_a_slow_search_finds(engine, opened, kind):
+    rows, queries = drawn(kind, 500), drawn(kind, 25, seed=1)
     assert engine.count() == 0
     ids, distances = engine.search(queries[:2], 3)
     assert (ids == -1).all()
@@ -73,22 +86,20 @@ def test_an_engine_finds_what_a_slow_search_finds_through_additions_and_deletion
     assert again.count() == 494
     agrees(again, kind, queries, rows[left], numbers[left])
     engine.add(np.array([5000]), queries[:1])
-    assert opened(kind).search(queries[:1], 1)[0].tolist() == [[5000]]
-    assert opened(kind).search(queries[:1], 1)[1].tolist() == [[0.0]]
+    ids, distances = opened(kind).search(queries[:1], 1)
+    assert (ids.tolist(), distances.tolist()) == ([[5000]], [[0.0]])
 
 
-@pytest.mark.parametrize("kind", ["features", "codes"])
-def test_an_engine_compares_only_with_the_ids_it_is_told(opened, kind):
-    engine, rows, queries = opened(kind), drawn(kind, 80), drawn(kind, 3, seed=1)
-    engine.add(np.arange(80), rows)
-    engine.delete(np.array([7]))
-    among = np.array([[1, 7, 30, -1, -1], [79, 5, 6, 8, 1000], [-1] * 5])
+def compares_only_with_the_ids_it_is_told(engine, kind):
+    """`engine` as `finds_what_a_slow_search_finds` leaves it: row i has id 2 i + 7, and row 3 is gone."""
+    rows, queries = drawn(kind, 500), drawn(kind, 3, seed=2)
+    among = np.array([[9, 13, 67, -1, -1], [165, 17, 19, 23, 1000], [-1] * 5])
     ids, distances = engine.search(queries, 4, among)
     true = slowly(kind, queries, rows)
     for row, allowed in enumerate([[1, 30], [5, 6, 8, 79], []]):
-        order = sorted(allowed, key=lambda id: true[row, id])
+        order = sorted(allowed, key=lambda i: true[row, i])
         found = [id for id in ids[row].tolist() if id >= 0]
-        assert sorted(found) == sorted(order)
+        assert sorted(found) == [2 * i + 7 for i in sorted(allowed)]
         np.testing.assert_allclose(distances[row, : len(order)], true[row, order], rtol=1e-5)
         assert np.isinf(distances[row, len(order) :]).all()
 
@@ -105,19 +116,6 @@ def agrees(engine, kind, queries, rows, numbers, k=12):
     of_ids = np.array([[true[row, place[id]] for id in some] for row, some in enumerate(ids.tolist())])
     np.testing.assert_allclose(of_ids, distances, rtol=1e-5, atol=1e-6)
     assert all(len(set(some)) == k for some in ids.tolist())
-
-
-def test_two_kinds_of_one_index_stand_apart_and_refuse_rows_of_another_length(opened):
-    engines = [opened(kind) for kind in COLUMNS]
-    for engine, kind in zip(engines, COLUMNS):
-        engine.add(np.arange(10), drawn(kind, 10))
-        with pytest.raises(InputError, match=str(COLUMNS[kind])):
-            engine.add(np.arange(3), np.zeros((3, 5), drawn(kind, 1).dtype))
-        with pytest.raises(InputError, match=str(COLUMNS[kind])):
-            engine.search(np.zeros((1, 5), drawn(kind, 1).dtype), 1)
-    for engine in engines:
-        engine.delete(np.arange(3))
-    assert [engine.count() for engine in engines] == [7, 7]
 
 
 def test_a_server_that_has_the_name_or_lacks_it_is_an_error(milvus):
