@@ -48,7 +48,7 @@ def predictions_figure(
             )
         _bars(bars, p[best], [str(classes[number]) for number in best], [number == label for number in best])
     if any(label is not None for label in labels):
-        said = "Below each image its right class, red where another answer came first; the blue bar is the right class."
+        said = "Below each image its right class, orange where another answer came first; its bar is blue."
     else:
         said = "The net's answers with their probabilities."
     drawing.supxlabel(said, fontsize=9, color=MUTED, x=0.01, ha="left")

@@ -169,7 +169,8 @@ def _explained(subject: Subject, views: torch.Tensor, rows: np.ndarray, occluded
         panels = [Shown("image", pixels)]
         for method in methods:
             heat = _heat(method, subject, view, answer)
-            panels += [Shown(heat.what, blended(pixels, heat))] if heat is not None else []
+            hidden = "hidden by " if method == "occlusion" else ""
+            panels += [Shown(hidden + heat.what, blended(pixels, heat))] if heat is not None else []
         found.append(Explained(subject.classes[label], subject.classes[answer], float(shares[answer]), panels))
     return found
 

@@ -31,6 +31,9 @@ SUFFIXES = (".png", ".svg")
 DOTS = 110
 """Dots an inch of a PNG."""
 
+MARGIN = 0.12
+"""Inches of white about a picture in a file."""
+
 VARIABLES = {
     INK: "ink",
     MUTED: "muted",
@@ -99,7 +102,13 @@ def save(drawing: Figure, out: Path) -> Path:
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         # A file is opened anywhere, on dark pages too.
         drawing.savefig(
-            aside, format=suffix[1:], dpi=DOTS, facecolor="white", metadata={"Date": None} if suffix == ".svg" else None
+            aside,
+            format=suffix[1:],
+            dpi=DOTS,
+            facecolor="white",
+            bbox_inches="tight",
+            pad_inches=MARGIN,
+            metadata={"Date": None} if suffix == ".svg" else None,
         )
     return out
 
