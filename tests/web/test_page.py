@@ -297,6 +297,7 @@ def test_a_thousand_classes_are_drawn_and_read_by_arrow_keys(visit, address):
 
 def test_a_run_without_weights_shows_its_curves_and_follows_them(visit, training):
     page = visit("#run=2&image=test-0", refused=[409])
+    assert "come with its first weights" in page.locator("#tests").inner_text()
     page.get_by_role("heading", name="No weights yet").first.wait_for()
     page.get_by_role("button", name="Watch it learn").first.click()
     line = page.locator("[data-name=loss] polyline.train")
@@ -306,6 +307,14 @@ def test_a_run_without_weights_shows_its_curves_and_follows_them(visit, training
         file.writelines(training[1])
     page.locator("[data-name=loss] circle.best").wait_for()
     assert len(line.get_attribute("points").split()) > len(before.split())
+
+
+def test_an_address_of_what_is_not_there_says_so_or_leads_to_what_is(visit):
+    page = visit("#image=upload-0123456789abcdef&view=nonsense&run=7", refused=[404])
+    page.get_by_text("uploads go when the server stops").wait_for()
+    assert page.locator("#picture img").count() == 0  # no broken image
+    assert page.locator("#run").input_value() == "0"
+    assert page.locator("#tab-answer").get_attribute("aria-selected") == "true"
 
 
 def test_several_runs_stand_side_by_side_and_one_can_be_entered(visit):

@@ -22,7 +22,7 @@ export async function showAnswer(panel, { run, at, signal }) {
       onchoose: (label) => go({ label, heat: at.heat ?? "gradcam" }, { refine: true }),
     }),
     el("p", { class: "hint" }, say(`answer.${views}.about`), " ", say("answer.took", { seconds: duration(answer.seconds) })),
-    onwards(run, answer.predictions[0].label),
+    onwards(run, at, answer.predictions[0].label),
   );
   if (focused) panel.querySelector(`[data-value="${focused}"]`)?.focus();
   panel.dataset.key = key;
@@ -30,14 +30,15 @@ export async function showAnswer(panel, { run, at, signal }) {
 }
 
 /** Where to go from here: a first answer is the beginning of a walk. */
-function onwards(run, label) {
+function onwards(run, at, label) {
   const ways = [
     ["heat", { heat: "gradcam" }, { label }],
     ["inside", { view: "inside" }],
     ["similar", { view: "similar" }],
     ["mistakes", { view: "mistakes" }],
   ];
-  const here = ways.filter(([way]) => (way !== "similar" || run.search) && (way !== "mistakes" || run.confusion));
+  const open = { heat: !at.heat, inside: true, similar: run.search, mistakes: run.confusion };
+  const here = ways.filter(([way]) => open[way]);
   return el("ul", { class: "onwards" }, here.map(([way, changes, facts]) =>
     el("li", {}, el("a", { class: "card", href: link(changes) },
       el("strong", {}, say(`onwards.${way}`)), say(`onwards.${way}.about`, facts)))));

@@ -67,7 +67,7 @@ export async function showTests(run, at, signal) {
   document.getElementById("any").hidden = !run.test_images;
   if (!run.test_images) {
     box.dataset.key = "";
-    box.replaceChildren(el("p", { class: "hint" }, say("tests.none")));
+    box.replaceChildren(el("p", { class: "hint" }, say(run.ready ? "tests.none" : "tests.soon")));
     return;
   }
   const key = `${at.run} ${shown.first} ${shown.label}`;

@@ -107,6 +107,13 @@ export function thumbnails(images, { caption, name, onchoose, chosen = null, sid
   return grid;
 }
 
+/** Scroll the strip, and it alone, until the item is in its middle where it was not to be seen. */
+export function bringIntoSight(strip, item) {
+  const [outer, inner] = [strip.getBoundingClientRect(), item.getBoundingClientRect()];
+  if (inner.left >= outer.left && inner.right <= outer.right) return;
+  strip.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
+}
+
 /** Bring what a click has opened into sight, unless it is there, or was opened by an address. */
 export function reveal(opened, button) {
   if (!document.activeElement?.matches(button) || opened.getBoundingClientRect().top < innerHeight - 120) return;

@@ -3,7 +3,7 @@
 import { showAnswer } from "./answer.js";
 import { listenForImages, showTests } from "./choose.js";
 import { showCompare } from "./compare.js";
-import { announce, arrows, el, percent, segments } from "./elements.js";
+import { announce, arrows, bringIntoSight, el, percent, segments } from "./elements.js";
 import { showInside } from "./inside.js";
 import { showMistakes } from "./mistakes.js";
 import { showPicture } from "./picture.js";
@@ -30,13 +30,14 @@ async function begin() {
   translate();
   drawLanguages();
   document.getElementById("skip").addEventListener("click", () => document.querySelector("[role=tab][tabindex='0']").focus());
-  window.addEventListener("hashchange", show);
   listenForImages();
   runs = await untilAnswered();
-  const at = place();
-  if (!runs[at.run]) go({ run: 0 }, { refine: true });
+  const run = runs[place().run];
+  if (!run) go({ run: 0 }, { refine: true });
+  else if (!run.ready && !location.hash) go({ view: "training" }, { refine: true }); // that is all there is yet
   drawRuns();
   drawTabs();
+  window.addEventListener("hashchange", show);
   await show();
   follow();
 }
@@ -62,7 +63,7 @@ async function show() {
   const at = place();
   const run = runs[at.run];
   if (!run) return go({ run: 0 }, { refine: true });
-  if (!(at.view in VIEWS)) return go({ view: "answer" }, { refine: true });
+  if (!document.getElementById(`panel-${at.view}`)) return go({ view: "answer" }, { refine: true });
   document.getElementById("trouble").hidden = true; // it was about another image
   document.title = `${say(`view.${at.view}`)} · ${run.name} · alexnet`;
   drawRuns();
@@ -170,7 +171,6 @@ function drawTabs() {
     panels.append(...views.map((view) =>
       el("div", { role: "tabpanel", id: `panel-${view}`, "aria-labelledby": `tab-${view}`, hidden: true })));
   }
-  markTab(place().view);
 }
 
 function markTab(view) {
@@ -179,7 +179,9 @@ function markTab(view) {
     tab.setAttribute("aria-selected", String(chosen));
     document.getElementById(tab.getAttribute("aria-controls")).hidden = !chosen;
   }
-  arrows(document.getElementById("tabs"), "[role=tab]", document.getElementById(`tab-${view}`));
+  const [tabs, tab] = [document.getElementById("tabs"), document.getElementById(`tab-${view}`)];
+  arrows(tabs, "[role=tab]", tab);
+  bringIntoSight(tabs, tab);
 }
 
 begin();

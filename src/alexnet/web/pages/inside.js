@@ -1,6 +1,6 @@
 // A look inside: the strip of stages from the image to the answer, the maps of one, and what excites one unit.
 
-import { announce, arrows, draw, el, figures, percent, reveal, thumbnails } from "./elements.js";
+import { announce, arrows, bringIntoSight, draw, el, figures, percent, reveal, thumbnails } from "./elements.js";
 import { go, lookAt } from "./place.js";
 import { ask, ofRun } from "./server.js";
 import { say } from "./words.js";
@@ -65,13 +65,6 @@ async function drawStrip(panel, run, at, stages, signal) {
     signal.throwIfAborted();
   }
   return panel.querySelector(".strip");
-}
-
-/** Scroll the strip, and it alone, until the card is in its middle where it was not to be seen. */
-function bringIntoSight(strip, card) {
-  const [outer, inner] = [strip.getBoundingClientRect(), card.getBoundingClientRect()];
-  if (inner.left >= outer.left && inner.right <= outer.right) return;
-  strip.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
 }
 
 /** Each card gets its strongest maps, one stage after another, so that the first ones come soon. */

@@ -5,6 +5,11 @@ import { say } from "./words.js";
 
 const SIDE = 720; // pixels of the drawing, or one a class where classes are more
 
+/** How strongly a cell is coloured, 0 to 1: the root of its share, so that a few mistakes in a hundred are seen. */
+export function shade(count, of) {
+  return of ? Math.sqrt(count / of) : 0;
+}
+
 /**
  * A canvas with a line under it that reads the cell in hand.
  * `counts` is {classes, matrix, of}; describe(counts, right, given) gives the line, open(right, given) shows the images.
@@ -26,7 +31,7 @@ export function drawMatrix(counts, { describe, open }) {
     context.fillRect(0, 0, canvas.width, canvas.height);
     counts.matrix.forEach((row, right) => row.forEach((count, given) => {
       if (!count) return;
-      context.globalAlpha = Math.max(0.25, Math.sqrt(count / counts.of[right]));
+      context.globalAlpha = shade(count, counts.of[right]);
       context.fillStyle = colour(right === given ? "blue" : "vermillion");
       context.fillRect(given * cell, right * cell, cell, cell);
     }));

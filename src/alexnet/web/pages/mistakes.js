@@ -1,7 +1,7 @@
 // The confusion matrix: a table of buttons for few classes, a drawing for many; each cell opens its images.
 
 import { announce, arrows, el, percent, reveal, thumbnails } from "./elements.js";
-import { drawMatrix } from "./matrix.js";
+import { drawMatrix, shade } from "./matrix.js";
 import { go, lookAt, place } from "./place.js";
 import { ask, ofRun } from "./server.js";
 import { say } from "./words.js";
@@ -26,7 +26,8 @@ export async function showMistakes(panel, { run, at, signal }) {
       el("h2", {}, say("mistakes.heading")),
       el("p", { class: "about" }, say("mistakes.about")),
       el("div", { class: "depth" },
-        el("div", {}, classes.length <= NUMBERED ? table(counts) : drawMatrix(counts, { describe, open }), legend()),
+        el("div", {}, el("p", { class: "axes muted small" }, "↓ ", say("mistakes.right"), " · → ", say("mistakes.given")),
+          classes.length <= NUMBERED ? table(counts) : drawMatrix(counts, { describe, open }), legend()),
         el("aside", {}, el("h3", {}, say("mistakes.pairs")), pairs(counts))),
       el("div", { class: "cell-images" }),
     );
@@ -62,23 +63,17 @@ function table(counts) {
   const grid = el("table", { class: "matrix" }, el("caption", { class: "unseen" }, say("mistakes.grid")),
     el("thead", {}, head), el("tbody", {}, rows));
   arrows(grid, "[data-cell]");
-  return el("div", { class: "scroll" },
-    el("p", { class: "axes muted small" }, "↓ ", say("mistakes.right"), " · → ", say("mistakes.given")), grid);
-}
-
-/** How strongly a cell is coloured, 0 to 1: the root of its share, so that a few mistakes in a hundred are seen. */
-export function shade(count, of) {
-  return of ? Math.sqrt(count / of) : 0;
+  return el("div", { class: "scroll" }, grid);
 }
 
 function legend() {
   const marks = [0.01, 0.1, 0.5, 1];
   return el("p", { class: "legend small muted", "aria-hidden": "true" }, say("mistakes.legend"), ["right", "wrong"].map((side) =>
     el("span", { class: "swatches" }, marks.map((share) => {
-      const swatch = el("span", { class: `swatch ${side}` }, `${100 * share} %`);
+      const swatch = el("span", { class: `swatch ${side}` });
       swatch.style.setProperty("--share", shade(share, 1));
-      return swatch;
-    }))));
+      return [swatch, `${100 * share} %`];
+    }).flat())));
 }
 
 /** The cells off the diagonal with the most images, as a list of buttons. */

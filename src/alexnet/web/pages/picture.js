@@ -21,7 +21,7 @@ export async function showPicture(run, at, signal) {
   }
   const method = METHODS.includes(at.heat) ? at.heat : null;
   if (!method) {
-    if (!isSketch(at.image)) picture.replaceChildren(el("img", { src: `/api/images/${at.image}?side=512`, alt: say("image.alt"), onload: pixelated }));
+    if (!isSketch(at.image)) picture.replaceChildren(whole(at.image));
     heat.replaceChildren(...controls(null));
     return;
   }
@@ -34,6 +34,12 @@ export async function showPicture(run, at, signal) {
     el("img", { src: ofRun(at.run, "seen.png", { image: at.image }), alt: say("image.seen", { size: run.size }), onload: pixelated }),
     over,
   );
+}
+
+/** The whole image; an address may name one that is gone. */
+function whole(image) {
+  const gone = (event) => event.target.replaceWith(el("p", { class: "muted" }, say("image.none")));
+  return el("img", { src: `/api/images/${image}?side=512`, alt: say("image.alt"), onload: pixelated, onerror: gone });
 }
 
 async function answer(at, signal) {

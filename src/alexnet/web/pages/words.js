@@ -25,6 +25,7 @@ const ENGLISH = {
   "tests.later": "Later",
   "tests.range": "{first}–{last} of {total}",
   "tests.none": "This run's own images are no longer where it found them. Your own images work all the same.",
+  "tests.soon": "Its test images come with its first weights.",
   "tests.one": "Test image, {label}",
 
   "run.pick": "Run",
@@ -207,6 +208,7 @@ const CHINESE = {
   "tests.later": "下一页",
   "tests.range": "第 {first}–{last} 张，共 {total} 张",
   "tests.none": "这次运行的图像已不在原处，但您自己的图像照样可用。",
+  "tests.soon": "测试图像随第一批权重一起出现。",
   "tests.one": "测试图像，{label}",
 
   "run.pick": "运行",
