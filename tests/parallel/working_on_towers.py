@@ -1,4 +1,4 @@
-"""What the processes of test_towers.py, test_split_fully_connected.py and test_traffic.py do."""
+"""What the processes of test_towers.py do."""
 
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
