@@ -3,6 +3,7 @@
 import hashlib
 import json
 import mmap
+import os
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from PIL import Image
 from alexnet.data import Batches, Cut, open_packed, open_source, pack, split
 from alexnet.data.packed import fingerprint_of
 from alexnet.data.parallel import decoders
+from alexnet.errors import InputError
 
 ROWS = np.array([41, 0, 7, 7, 59, 12, 30, 31, 2, 58, 3])
 
@@ -152,3 +154,13 @@ def anonymous_bytes() -> int:
     """Memory of this process that no file stands behind."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("RssAnon:")[1].split()[0]) * 1024
+
+
+def test_a_damaged_image_is_named(photo_folder, tmp_path):
+    packed = pack(open_source(str(photo_folder)), tmp_path / "packed", format="jpeg")
+    with (packed.path / "images.npy").open("r+b") as file:
+        file.seek(int(packed._offsets[7] - packed._offsets[-1]), os.SEEK_END)
+        file.write(bytes(100))
+    assert len(packed.read(np.array([6, 8]))) == 2
+    with pytest.raises(InputError, match=r"image 7 of .*packed is damaged"):
+        packed.read(np.array([6, 7, 8]))

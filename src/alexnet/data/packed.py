@@ -186,7 +186,12 @@ class Packed:
         if self._offsets is None:
             return self._images[row]
         data, shape = self._images[self._offsets[row] : self._offsets[row + 1]], self._shapes[row]
-        return data.reshape(shape) if self.layout == "raw" else decoded(data, shape)
+        if self.layout == "raw":
+            return data.reshape(shape)
+        try:
+            return decoded(data, shape)
+        except (OSError, ValueError) as error:
+            raise InputError(f"image {row} of {self.path} is damaged ({error}); pack the images again") from error
 
     def _array(self, name: str, mapped: bool = False) -> np.ndarray:
         path = self.path / f"{name}.npy"
