@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable
 
 from alexnet.commands.bench import bench
@@ -15,7 +16,7 @@ from alexnet.commands.training import train
 from alexnet.commands.web import demo, serve
 from alexnet.errors import InputError, JobFailed, PeerLost
 from alexnet.options import did_you_mean
-from alexnet.parallel.launch import leave_outcome, started_by_torchrun, together
+from alexnet.parallel.launch import has_outcome, leave_outcome, started_by_torchrun, together
 from alexnet.version import __version__
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; give the exit code: 0 done, 1 the job failed, 2 wrong usage or input, 130 stopped."""
     given = sys.argv[1:] if arguments is None else arguments
     code = _run(given)
-    if code and started_by_torchrun():
+    if started_by_torchrun() and (code or has_outcome()):
         sys.stdout.flush()
         os._exit(code)  # what torch still holds of processes that are gone could keep this one for ever
     return code
@@ -76,6 +77,7 @@ def _run(given: list[str]) -> int:
         return 0 if code and leave_outcome(code, "") else code
     except PeerLost as error:
         print(f"alexnet: {error}", file=sys.stderr)
+        time.sleep(0.5)  # so that whoever started the processes sees first which one died
         return 1
     except InputError as error:
         return _failed(2, str(error))

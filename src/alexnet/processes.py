@@ -5,6 +5,8 @@ this module knows torch.distributed alone. Numbers on the host go by gloo, also 
 """
 
 import os
+import socket
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +18,7 @@ from torch import distributed as dist
 PATIENCE = timedelta(days=1)
 """How long the others wait where the first process packs, writes or measures alone."""
 
-_patient: list[dist.ProcessGroup] = []
+_patient: list[Any] = []
 
 
 def join(backend: str, timeout: float) -> None:
@@ -26,8 +28,37 @@ def join(backend: str, timeout: float) -> None:
         backend: torch's name of one, such as "gloo".
         timeout: seconds after which a process that does not answer within a step counts as lost.
     """
-    dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+    from torch.distributed.rendezvous import rendezvous  # not in every build of torch
+
+    wait = timedelta(seconds=timeout)
+    store, own, count = next(rendezvous("env://", timeout=wait))
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        store = _meeting(store, own, count, wait)
+    dist.init_process_group(backend, timeout=wait, store=store, rank=own, world_size=count)
     _patient.append(dist.new_group(timeout=PATIENCE, backend="gloo"))
+
+
+def _meeting(agents: Any, rank: int, count: int, wait: timedelta) -> Any:
+    """A store of the first process, for the processes that were started together.
+
+    The agent's own outlives them: after a restart it still holds the addresses of those that died, and gloo would
+    try to reach them (pytorch issue 135712).
+    """
+    host = os.environ["MASTER_ADDR"]
+    if rank == 0:
+        own = dist.TCPStore(host, 0, count, True, wait, wait_for_workers=False)  # pyright: ignore
+        agents.set("alexnet_meeting", str(own.port))
+        return own
+    until = time.monotonic() + wait.total_seconds()
+    while True:
+        port = int(agents.get("alexnet_meeting"))
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+            return dist.TCPStore(host, port, count, False, wait)  # pyright: ignore
+        except OSError as error:  # nobody is there any more: the first process has yet to say where it is now
+            if time.monotonic() > until:
+                raise dist.DistStoreError(f"the first process is not at {host}:{port} ({error})") from None
+            time.sleep(0.1)
 
 
 def leave() -> None:

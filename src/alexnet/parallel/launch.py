@@ -7,6 +7,8 @@ attempt would not mend are not tried again: a process leaves them as an outcome 
 
 import json
 import os
+import re
+import signal
 import socket
 import sys
 import tempfile
@@ -37,6 +39,11 @@ def together(command: Callable[[list[str]], int], words: list[str]) -> int:
         command: takes the arguments after its own name.
         words: its name, then its arguments.
     """
+    for name in OPTIONS:
+        if words[-1] == name or f"{name}=" in words:
+            raise InputError(
+                f"{name} came without a number: give one, such as {name} 2, or see alexnet {words[0]} --help"
+            )
     devices, timeout, restarts = (value_of(words, name) for name in OPTIONS)
     rest = without(words, OPTIONS)
     count = _number("--devices", devices, 1, int) if devices is not None else None
@@ -97,14 +104,15 @@ def joined(timeout: float = TIMEOUT, device: str = "auto") -> Iterator[None]:
         processes.join("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout)
         with _silent(unless=processes.is_first()):
             yield
-    except (RuntimeError, torch.distributed.DistError) as error:
-        if isinstance(error, RuntimeError) and "gloo" not in str(error) and "NCCL" not in str(error):
+    except RuntimeError as error:
+        lost = isinstance(error, torch.distributed.DistError) or "gloo" in str(error) or "NCCL" in str(error)
+        if not lost or str(error).startswith("CUDA"):
             raise
         reason = str(error).splitlines()[0].split("] ")[-1][:100]
         raise PeerLost(
             f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} on {socket.gethostname()} lost another, which "
-            f"died, or did not answer within {timeout:g} s ({reason}): what was saved stays, alexnet train --resume "
-            "goes on from there"
+            f"died, or did not answer within {timeout:g} s ({reason}): the command can be started again, training "
+            "with --resume"
         ) from error
     processes.leave()
 
@@ -116,7 +124,7 @@ def launch(count: int, words: list[str], restarts: int = RESTARTS) -> int:
         InputError: more GPUs asked for than there are, or what the processes found wrong with the input.
         JobFailed: the job failed, or a process died more often than `restarts` times.
     """
-    import logging
+    from dataclasses import fields
 
     import torch
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -130,11 +138,15 @@ def launch(count: int, words: list[str], restarts: int = RESTARTS) -> int:
             raise InputError(f"--devices {count} came, and there are {there} GPUs: give {there}, or --device cpu")
     elif count > (os.cpu_count() or 1):
         print(f"careful: {count} processes share {os.cpu_count()} cores, and will wait for each other", file=sys.stderr)
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # its tracebacks say nothing to a user
-    os.environ.setdefault("TORCHELASTIC_SHUTDOWN_TIMEOUT", str(STOP_WITHIN))
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(STOP_WITHIN))
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     with tempfile.TemporaryDirectory(prefix="alexnet-") as outcomes:
         os.environ[OUTCOMES] = outcomes
+        # Ctrl-C stays Python's own here: the processes then get SIGTERM, which ends those still importing in silence.
+        known = {field.name for field in fields(LaunchConfig)}
+        signals: dict[str, Any] = (
+            {"signals_to_handle": "SIGTERM,SIGHUP"} if "signals_to_handle" in known else {}
+        )  # from torch 2.10 on
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -143,18 +155,29 @@ def launch(count: int, words: list[str], restarts: int = RESTARTS) -> int:
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",
             max_restarts=restarts,
+            **signals,
         )
-        died = ""
+        died = stopped = False
         try:
-            elastic_launch(config, sys.executable)("-m", "alexnet", *words)
-        except ChildFailedError as error:
-            codes = {failure.exitcode for failure in error.failures.values()}
-            died = f"{len(error.failures)} of {count} processes ended with {', '.join(map(str, sorted(codes)))}"
-        except SignalException:
-            pass  # the processes were told, and have ended
+            with _deaths_told(count):
+                elastic_launch(config, sys.executable)("-m", "alexnet", *words)
+        except ChildFailedError:
+            died = True
+        except (SignalException, KeyboardInterrupt):
+            stopped = True  # the processes were told, and have ended
         finally:
             del os.environ[OUTCOMES]
-        return _outcome(Path(outcomes), died, restarts)
+        code = _outcome(Path(outcomes))
+    if code:
+        return code
+    if stopped:
+        raise KeyboardInterrupt
+    if died:
+        raise JobFailed(
+            f"a process died, and all were started again {restarts} times before (the lines above say which, and why): "
+            + ("alexnet train --resume RUN goes on from the last state" if words[0] == "train" else "start it again")
+        )
+    return 0
 
 
 def leave_outcome(code: int, message: str) -> bool:
@@ -182,25 +205,45 @@ def without(words: list[str], names: tuple[str, ...]) -> list[str]:
         if name not in names:
             kept.append(word)
         elif not equals:
-            next(rest, None)
+            next(rest)
     return kept
 
 
-def _outcome(folder: Path, died: str, restarts: int) -> int:
-    """What the processes left, as this process's own."""
+def _outcome(folder: Path) -> int:
+    """Raise what the processes left, or give the exit code of a command that has said all itself; 0 for nothing."""
     left = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     if not left:
-        if died:
-            raise JobFailed(
-                f"{died}, and so again after {restarts} restarts (the lines above say why): what was saved stays, "
-                "alexnet train --resume goes on from there"
-            )
         return 0
     code = max(outcome["code"] for outcome in left)
     messages = list(dict.fromkeys(outcome["message"] for outcome in left if outcome["code"] == code))
+    if not any(messages):
+        return code
     if code == 130:
         raise KeyboardInterrupt
-    raise (InputError if code == 2 else JobFailed)("; ".join(messages))
+    raise (InputError if code == 2 else JobFailed)("; ".join(filter(None, messages)))
+
+
+@contextmanager
+def _deaths_told(count: int) -> Iterator[None]:
+    """Within it, what torch's agent logs of a process that died becomes one line, and all else is dropped."""
+    import logging
+
+    def tell(record: logging.LogRecord) -> bool:
+        if died := re.search(r"failed \(exitcode: (-?\d+)\) local_rank: (\d+)", record.getMessage()):
+            code, rank = int(died[1]), died[2]
+            how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
+            print(f"alexnet: process {rank} of {count} {how}", file=sys.stderr, flush=True)
+        return False
+
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed.elastic")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # its tracebacks say nothing to a user
+    log = logging.getLogger("torch.distributed.elastic.multiprocessing.api")
+    log.setLevel(logging.ERROR)
+    log.addFilter(tell)
+    try:
+        yield
+    finally:
+        log.removeFilter(tell)
 
 
 @contextmanager
