@@ -28,6 +28,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "index",
+    "joined",
     "load",
     "load_recipe",
     "names",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from alexnet.errors import InputError, JobFailed
     from alexnet.evaluation.predict import Answer, Prediction, Predictor, load
     from alexnet.models import build, names
+    from alexnet.parallel.launch import joined
     from alexnet.pictures.show import show
     from alexnet.recipes import load_recipe
     from alexnet.retrieval.index import Hit, Index
@@ -72,6 +74,7 @@ _HOMES = {
     "load": "alexnet.evaluation.predict",
     "build": "alexnet.models",
     "names": "alexnet.models",
+    "joined": "alexnet.parallel.launch",
     "load_recipe": "alexnet.recipes",
     "Hit": "alexnet.retrieval.index",
     "Index": "alexnet.retrieval.index",

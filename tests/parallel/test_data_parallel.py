@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -18,8 +19,8 @@ CASES = [
     ("tiny", 2, torch.float64, 9, 2),
     ("lenet5", 2, torch.float64, 5),
     ("resnet20_cifar", 2, torch.float64, 5),
-    ("googlenet_bn", 1, torch.float64, 3),
 ]
+SLOW = pytest.mark.slow
 WITH_FOUR = [CASES[0], CASES[1], CASES[4]]
 
 
@@ -30,17 +31,20 @@ def difference(one, other):
     )
 
 
-@pytest.fixture(scope="module")
-def alone():
-    return {case: weights_after(*case) for case in CASES}
+SIDES = ("googlenet_bn", 1, torch.float64, 3)  # classifiers beside the row, and a process with one image of 1 x 1
 
 
-@pytest.mark.parametrize(("count", "cases"), [(2, CASES), (4, WITH_FOUR)])
-def test_steps_of_several_processes_are_those_of_one(alone, count, cases):
+@cache
+def alone(case):
+    return weights_after(*case)
+
+
+@pytest.mark.parametrize(("count", "cases"), [(2, CASES), (4, WITH_FOUR), pytest.param(2, [SIDES], marks=SLOW)])
+def test_steps_of_several_processes_are_those_of_one(count, cases):
     found = launched(count, f"{WORK}:steps_of_many", cases)
     for at, case in enumerate(cases):
-        weights, losses = alone[case]
-        bound = 1e-4 if case[2] == torch.float32 else 1e-12
+        weights, losses = alone(case)
+        bound = 1e-4 if case[2] == torch.float32 else 1e-11 if case == SIDES else 1e-12
         for theirs, theirs_losses in (answer[at] for answer in found):
             assert difference(weights, theirs) < bound, case
             assert theirs_losses == pytest.approx(losses, rel=bound), case

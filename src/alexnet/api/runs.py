@@ -1,17 +1,21 @@
 """Train, and go on with a run."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from alexnet import processes
 from alexnet.api.reporting import report
 from alexnet.data import Packed, Source, dataset_source
+from alexnet.parallel.schemes import Layout
 from alexnet.progress import note
 from alexnet.recipe import Recipe
 from alexnet.recipes import as_fields, load_recipe, recipe_from
 from alexnet.training import start as starting
 from alexnet.training.loop import STOPPED, fit
 from alexnet.training.run import Run
+from alexnet.training.shared_start import start_shared
 from alexnet.training.summary import finish
 
 
@@ -24,6 +28,7 @@ def train(
     device: str = "auto",
     root: str | Path | None = None,
     name: str = "dataset",
+    layout: Layout = "data",
     **fields: Any,
 ) -> Path:
     """Train a net; give the run's folder.
@@ -43,6 +48,8 @@ def train(
         device: "auto", "cpu", "cuda" or "mps".
         root: where named sets are kept.
         name: what a Dataset is called in the run's folder.
+        layout: how several processes share the work: rows of each batch ("data"), the two towers ("towers"), or
+            fully-connected layers ("split"); see `alexnet.joined`.
         fields: fields of the recipe to set, such as `epochs=3`, `optimiser={"rate": 0.1}`.
 
     The run is then tested and its report written, as on the command line.
@@ -56,38 +63,46 @@ def train(
         chosen = recipe_from(_merged(as_fields(chosen), fields))
     if not isinstance(source, str | Path | Source | Packed):
         source = dataset_source(source, name)
-    run = starting.start(
+    folder = Path(out) if out is not None else None
+    told = name if not isinstance(source, str) else repr(source)
+    start = partial(
+        starting.start,
         str(source) if isinstance(source, Path) else source,
         chosen,
-        out=Path(out) if out is not None else None,
+        out=folder,
         weights=Path(weights) if weights is not None else None,
         freeze=(freeze,) if isinstance(freeze, str) else freeze,
         device=device,
         root=Path(root) if root is not None else None,
-        command=f"alexnet.train({name if not isinstance(source, str) else source!r}, ...) in {sys.argv[0] or 'Python'}",
+        command=f"alexnet.train({told}, ...) in {sys.argv[0] or 'Python'}",
         given=fields,
+        layout=layout,
     )
-    return _fitted(run)
+    return _fitted(start_shared(start, device, layout, folder))
 
 
-def resume(run: str | Path, source: str | Path | None = None, device: str = "auto") -> Path:
+def resume(run: str | Path, source: str | Path | None = None, device: str = "auto", layout: Layout = "data") -> Path:
     """Go on with a run that was stopped or killed, to its end; give its folder.
 
     Args:
         run: the run's folder.
         source: where the images are now, if they were moved.
         device: "auto", "cpu", "cuda" or "mps".
+        layout: as for `train`; it may be another than before.
 
     Raises:
         InputError: no such run; it has ended; the images are gone or others.
     """
-    return _fitted(starting.resume(Path(run), str(source) if source is not None else None, device))
+    return _fitted(starting.resume(Path(run), str(source) if source is not None else None, device, layout))
 
 
 def complete(run: Run, reason: str) -> dict[str, Any]:
     """Test a run that has ended and write its report; give what the command line prints."""
     result = finish(run, reason)
-    return result | {"report": str(report(run.folder, device=str(run.device)))}
+    if processes.is_first():
+        result["report"] = str(report(run.folder, device=str(run.device)))
+    processes.wait_for_all()
+    return result
 
 
 def _fitted(run: Run) -> Path:

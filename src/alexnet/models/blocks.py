@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from alexnet import processes
 from alexnet.errors import InputError
 
 Rounding = Literal["down", "up"]
@@ -137,7 +138,8 @@ class ConvNorm(nn.Module):
             InputError: in training, maps of one number in the whole batch, which has no deviation.
         """
         x = self.conv(x)
-        if self.norm.training and x.shape[0] == 1 and tuple(x.shape[2:]) == (1, 1):
+        alone = x.shape[0] == 1 and processes.size() == 1  # with others, statistics are of all their rows
+        if self.norm.training and alone and tuple(x.shape[2:]) == (1, 1):
             raise InputError(
                 "a batch of one image came, with maps of 1 x 1: batch normalisation learns from two numbers a map or "
                 "more, raise --optimiser.batch (and --optimiser.micro_batch), or --size"

@@ -52,6 +52,8 @@ class Position:
 def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
     """Train a run until its recipe, its time or its user ends it; give the reason, empty when all epochs are done.
 
+    All processes that were joined call it, each with the run as it found it.
+
     Writes into the run's folder: metrics.jsonl, state.pt every `save_every` seconds, and at the end
     best.safetensors and last.safetensors. state.pt stays when the run could go on, that is when its time was up or
     its user stopped it.
@@ -60,6 +62,8 @@ def fit(run: Run, save_every: float = 60.0, board: bool = False) -> str:
         JobFailed: a loss is not finite.
         InputError: the state to go on from was saved by another version.
     """
+    if run.has_ended:
+        return ""
     first = processes.is_first()
     for torn in run.folder.glob(".state.pt.*") if first else ():  # a kill while a state was being written leaves one
         torn.unlink()

@@ -147,6 +147,11 @@ class Run:
         images = self.packed.read(train[spread])
         return center_view(to_planes(images, self.side, self.device), self.size)[0]
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its training is over for good: a process may have died after that."""
+        return "finished" in read_run(self.folder) and not (self.folder / "state.pt").is_file()
+
     def finish(self, reason: str, step: int, seconds: float, best: dict[str, float], ended: bool) -> None:
         """Note in run.json how training ended, for good or until it is resumed."""
         about = read_run(self.folder) | {

@@ -30,7 +30,7 @@ def start_shared(start: Callable[[], Run], device: str, layout: Layout, out: Pat
     begun = processes.told_by_first(begun_before(out) if processes.is_first() and is_restart() else None)
     if begun is not None:
         note(f"a process died: going on with {begun}")
-        return resume(begun, None, device, layout)
+        return resume(begun, None, device, layout, ended=True)
     if processes.size() == 1:
         return start()
     run, refusal = None, ""

@@ -127,13 +127,16 @@ def start(
     return run
 
 
-def resume(folder: Path, source: str | None = None, device: str = "auto", layout: Layout = "data") -> Run:
+def resume(
+    folder: Path, source: str | None = None, device: str = "auto", layout: Layout = "data", ended: bool = False
+) -> Run:
     """Take up a run that was stopped or killed, at the last state it saved, or at its beginning before that.
 
     Args:
         folder: the run's folder.
         source: where the images are now, if they were moved; they must be the same.
         device, layout: as for `start`; both may be others than before.
+        ended: also give a run whose training is over, for its test.
 
     Raises:
         InputError: no such run; it has ended; the images are gone or others.
@@ -142,7 +145,7 @@ def resume(folder: Path, source: str | None = None, device: str = "auto", layout
     if "compared_with" in about:
         raise InputError(f"the weights in {folder} were brought in: begin a run with them, --from {folder}")
     state = load_state(folder / "state.pt")
-    if state is None and "finished" in about:
+    if state is None and "finished" in about and not ended:
         untested = not (folder / "evaluation.json").is_file()
         raise InputError(
             f"{folder} has ended: "

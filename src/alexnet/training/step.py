@@ -14,6 +14,7 @@ from torch import Tensor
 
 from alexnet.models import begin_step, draw_ahead, take_rows
 from alexnet.parallel.scheme import Scheme
+from alexnet.parallel.traffic import Counted, in_words
 from alexnet.processes import own_rows, size
 from alexnet.progress import note
 from alexnet.recipe import Recipe
@@ -54,7 +55,12 @@ class Step:
             labels: int64 [n].
             at: from 0.
         """
-        losses = self.gradients(images, labels, at)
+        if self.taken == 0 and size() > 1:
+            with Counted() as counted:
+                losses = self.gradients(images, labels, at)
+            note(in_words(counted, self.scheme.net, size()))
+        else:
+            losses = self.gradients(images, labels, at)
         self.update()
         self.taken += 1
         return losses
