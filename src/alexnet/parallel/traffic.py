@@ -125,11 +125,11 @@ def two_towers(net: Classifier, batch: int, processes: int, width: int | None = 
     towers.refuse_odd(processes)
     replicas = processes // towers.TOWERS
     rows, width = -(-batch // replicas), width or _width(net)
-    crossing, before, learns = 0.0, 3, False
+    crossing, before, learns = 0.0, 0, False  # the first stage has none before it and sees the image
     outputs = {row["name"]: row["output"] for row in layer_table(net)}
     for name, stage in net.stages.items():
-        sees_all = isinstance(stage, FullyConnected) or (isinstance(stage, Conv) and stage.groups == 1 and before != 3)
-        if sees_all:
+        sees_all = isinstance(stage, FullyConnected) or (isinstance(stage, Conv) and stage.groups == 1)
+        if sees_all and before:
             crossing += _meeting(rows * before * width / towers.TOWERS, towers.TOWERS, learns)
         learns = learns or _learns(stage)
         before = torch.Size(outputs[name]).numel()
