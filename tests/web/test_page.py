@@ -14,6 +14,7 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt-get install chromium")
 pytest.importorskip("playwright", reason="pip install 'alexnet[test]'")
 PAGES = "src/alexnet/web/pages"
+USUAL = {"locale": "en-GB", "viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
 
 
 @pytest.fixture(scope="module")
@@ -49,32 +50,58 @@ def browser():
         opened.close()
 
 
-@pytest.fixture
-def visit(browser, address):
-    """Open the page at a place, `visit("#view=inside")`; at the end nothing may have gone to another address."""
-    contexts, asked, said = [], [], []
+class Witness:
+    """What a browser's page asks for and complains of."""
 
-    def open_page(place="", refused=(), **how):
-        context = browser.new_context(**({"locale": "en-GB", "viewport": {"width": 1280, "height": 900}} | how))
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(8000)
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        # The browser itself reports each refused request; those that the test is about are named by it.
-        page.on(
-            "console",
-            lambda line: line.type in ("error", "warning")
-            and not any(f"status of {status}" in line.text for status in refused)
-            and said.append(line.text),
-        )
-        page.goto(f"{address}/{place}")
-        settled(page)
+    def __init__(self):
+        self.asked, self.said, self.refused = [], [], []
+
+    def watch(self, page):
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("console", self.console)
+        page.set_default_timeout(30_000)
         return page
 
+    def console(self, line):
+        # The browser itself reports each refused request; those that the test is about are no news.
+        known = any(f"status of {status}" in line.text for status in self.refused)
+        if line.type in ("error", "warning") and not known:
+            self.said.append(line.text)
+
+
+@pytest.fixture(scope="module")
+def usual(browser):
+    """The page that most tests share: a new one costs more than all that happens on it. And who watches it."""
+    witness = Witness()
+    return witness.watch(browser.new_context(**USUAL).new_page()), witness
+
+
+@pytest.fixture
+def visit(browser, usual, address):
+    """Open the page at a place, `visit("#view=inside")`; at the end nothing may have gone to another address."""
+    page, witness = usual
+    contexts = []
+
+    def open_page(place="", refused=(), **how):
+        opened = page
+        if how:
+            contexts.append(browser.new_context(**(USUAL | how)))
+            opened = witness.watch(contexts[-1].new_page())
+        witness.refused = refused
+        opened.goto("about:blank")  # an address that differs behind the # alone would not begin anew
+        opened.goto(f"{address}/{place}")
+        settled(opened)
+        return opened
+
     yield open_page
+    page.unroute_all()
+    page.emulate_media(color_scheme="light")
     for context in contexts:
         context.close()
+    asked, said = witness.asked[:], witness.said[:]
+    witness.asked.clear()
+    witness.said.clear()
     assert said == []
     assert asked
     assert [url for url in asked if not url.startswith((address, "data:", f"blob:{address}"))] == []
@@ -266,7 +293,9 @@ def test_a_cell_of_the_confusion_matrix_opens_its_images(visit, tiny_run):
     right, given = np.argwhere((counts > 0) & ~np.eye(10, dtype=bool))[0]
     cell = page.locator(f"[data-cell='{right}-{given}']")
     assert cell.inner_text() == str(counts[right, given])
-    assert page.locator(".pairs button").first.inner_text().split()[-1] == str((counts - np.diag(np.diag(counts))).max())
+    assert page.locator(".pairs button").first.inner_text().split()[-1] == str(
+        (counts - np.diag(np.diag(counts))).max()
+    )
     cell.click()
     page.locator(".cell-images [data-image]").first.wait_for()
     assert page.locator(".cell-images [data-image]").count() == min(24, counts[right, given])
@@ -388,7 +417,9 @@ def test_all_that_is_shown_has_a_name_for_those_who_listen(visit):
             || one.labels?.[0]?.innerText)).map((one) => one.outerHTML)""")
     assert nameless == []
     assert page.evaluate("[...document.images].filter((one) => !one.hasAttribute('alt')).length") == 0
-    assert page.evaluate("[...document.querySelectorAll('table')].filter((one) => !one.querySelector('th')).length") == 0
+    assert (
+        page.evaluate("[...document.querySelectorAll('table')].filter((one) => !one.querySelector('th')).length") == 0
+    )
 
 
 def test_all_text_stands_out_from_its_ground_by_four_and_a_half_to_one(visit):
@@ -443,5 +474,7 @@ def test_every_text_is_there_in_both_languages_and_is_used(request):
     code = "".join(path.read_text("utf-8") for path in pages.glob("*.*") if path.name != "words.js")
     # `kind.${kind}` asks for all texts that begin so.
     asked = [re.escape(one) for one in re.findall(r'"([a-z]+(?:\.[\w.]+)?)"', code)]
-    asked += [re.sub(r"\\\$\\\{.*?\\\}", r"[\\w.]+", re.escape(one)) for one in re.findall(r"`([a-z]+\.[^`\s]*)`", code)]
+    asked += [
+        re.sub(r"\\\$\\\{.*?\\\}", r"[\\w.]+", re.escape(one)) for one in re.findall(r"`([a-z]+\.[^`\s]*)`", code)
+    ]
     assert [key for key in texts["ENGLISH"] if not any(re.fullmatch(one, key) for one in asked)] == []
