@@ -76,6 +76,8 @@ def _run(given: list[str]) -> int:
             code = COMMANDS[given[0]](given[1:])
         return 0 if code and leave_outcome(code, "") else code
     except PeerLost as error:
+        if has_outcome():  # it has said why it ended
+            return 0
         print(f"alexnet: {error}", file=sys.stderr)
         time.sleep(0.5)  # so that whoever started the processes sees first which one died
         return 1
