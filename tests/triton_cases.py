@@ -5,6 +5,7 @@ what was found.
 """
 
 import json
+import sys
 
 import torch
 from torch import Tensor
@@ -32,9 +33,9 @@ def with_gradient(dtype: torch.dtype, memory_format: torch.memory_format, *shape
 
 
 def main() -> None:
+    found: dict[str, object] = {"imported with the nets": "torch._dynamo" in sys.modules}
     from alexnet.models import lrn_triton
 
-    found: dict[str, object] = {}
     for format in (torch.contiguous_format, torch.channels_last):
         for name, (shape, settings) in CASES.items():
             settings = {"alpha": 1e-3} | settings

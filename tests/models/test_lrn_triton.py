@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from alexnet.models import lrn_choice
 from triton_cases import CASES
 
 pytest.importorskip("triton")
@@ -47,6 +49,16 @@ def test_sixteen_bit_input_is_rounded_once(found, memory_format):
 
 def test_torch_s_compiler_takes_the_kernels_as_they_are(found):
     assert max(found["inside torch.compile"]) < 1e-6
+
+
+def test_torch_s_compiler_is_not_imported_with_the_nets_and_asks_once_all_the_same(found):
+    assert not found["imported with the nets"]
+
+    @torch.compiler.assume_constant_result
+    def marked():
+        pass
+
+    assert vars(lrn_choice._has_triton) == vars(marked)
 
 
 def test_an_empty_batch_starts_no_kernel(found):
