@@ -1,6 +1,7 @@
 """How a run begins: what the recipe leaves open, what other weights bring, what is refused."""
 
 import json
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -320,3 +321,15 @@ def test_a_frozen_stage_changes_in_nothing_not_even_its_running_means(few, cache
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert {"conv3_x", "conv4_x"} <= moved
     assert not moved & {"conv1", "conv2_x"}
+
+
+def test_a_run_whose_training_is_over_is_given_for_its_test_and_not_trained_on(tiny_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    before = (run / "last.safetensors").read_bytes()
+    with pytest.raises(InputError, match="has ended"):
+        resume(run)
+    taken_up = resume(run, ended=True)
+    assert taken_up.has_ended
+    assert fit(taken_up) == ""
+    assert (run / "last.safetensors").read_bytes() == before
