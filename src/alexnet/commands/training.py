@@ -40,7 +40,7 @@ def train(arguments: list[str]) -> int:
     parser.add_argument("--resume", help="go on with a run that was stopped or killed")
     parser.add_argument("--source", dest="moved", help="with --resume: where the images are now")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--towers", type=int, choices=(1, 2), default=1, help="2: each tower in a process of its own")
+    parser.add_argument("--towers", choices=("1", "2"), default="1", help="2: each tower in a process of its own")
     parser.add_argument(
         "--fully_connected",
         choices=("whole", "split"),
@@ -68,9 +68,9 @@ def train(arguments: list[str]) -> int:
 
     if asked.board:
         board_class()
-    if asked.towers == 2 and asked.fully_connected == "split":
+    if asked.towers == "2" and asked.fully_connected == "split":
         raise InputError("--towers 2 splits the fully-connected layers already: leave --fully_connected out")
-    layout = "towers" if asked.towers == 2 else "split" if asked.fully_connected == "split" else "data"
+    layout = "towers" if asked.towers == "2" else "split" if asked.fully_connected == "split" else "data"
     out = Path(asked.out) if asked.out else None
     if asked.resume:
         names = [word.split("=")[0] for word in options if word.startswith("--")]

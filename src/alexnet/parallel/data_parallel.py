@@ -65,8 +65,9 @@ def averaged(module: nn.Module, group: dist.ProcessGroup | None = None) -> Distr
     Buffers are not broadcast: they are equal, since all statistics are of the whole batch.
     """
     known = inspect.signature(DistributedDataParallel).parameters
-    sync = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # before torch 2.15
-    return DistributedDataParallel(module, process_group=group, gradient_as_bucket_view=True, **{sync: False})
+    told = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # before torch 2.15
+    left: dict[str, Any] = {told: False}
+    return DistributedDataParallel(module, process_group=group, gradient_as_bucket_view=True, **left)
 
 
 def settle(module: nn.Module, net: Classifier) -> None:
