@@ -27,6 +27,7 @@ def choose_device(name: str = "auto") -> torch.device:
             f"torch finds no {kind} device here: take --device cpu, or --device auto for the best there is"
         )
     if name == "cuda" and processes.size() > 1:
+        torch.cuda.set_device(processes.local_rank())  # what names no device is else put on the first one
         return torch.device("cuda", processes.local_rank())
     return torch.device(name)
 
