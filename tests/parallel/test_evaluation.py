@@ -1,7 +1,9 @@
 """Several processes share what is measured, asked and embedded: each image once, one process's numbers, one writer."""
 
 import json
+import os
 import shutil
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +11,14 @@ import pytest
 from PIL import Image
 
 from alexnet.checkpoint import save_weights
+from alexnet.data import open_source, pack
 from alexnet.evaluation import predict
 from alexnet.evaluation.evaluate import evaluate
 from alexnet.recipes import RECIPES
 from alexnet.retrieval.embed import embed
 from alexnet.training.start import start
 from parallel import working_on_evaluation as work
+from parallel.commands import Command
 from parallel.launching import launched
 
 ROWS = np.random.default_rng(0).permutation(1797)[:300]
@@ -118,3 +122,39 @@ def test_an_embedding_that_was_killed_goes_on_with_another_number_of_processes(r
 def test_what_one_process_refuses_all_refuse(two, three):
     assert all("do not all find the same" in one["same"] for one in two[0])
     assert all("exists and is not overwritten" in one["exists"] for one in three)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "rank"), [(signal.SIGKILL, 0), (signal.SIGKILL, 1), (signal.SIGSTOP, 1)])
+def test_an_embedding_of_which_a_process_dies_or_hangs_is_taken_up_by_itself(run, tmp_path, number, rank):
+    source, out = work.packed(str(run)), tmp_path / "out"
+    whole = embed(run, source, tmp_path / "whole", batch=1)
+    words = ["embed", run, source, out, "--batch", "1", "--devices", "2", "--timeout", "10", "--json"]
+    command = Command(tmp_path / "cache", *words)
+    command.wait_until((tmp_path / "out.partial" / "done.json").exists)
+    command.send(number, rank)
+    code, said, noted = command.end()
+    assert code == 0, noted
+    assert json.loads(said)["images"] == 1797
+    assert "1,024 of 1,797 images are there" in noted
+    assert (out / "vectors.npy").read_bytes() == (whole.path / "vectors.npy").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_damaged_image_in_one_process_s_share_ends_all_with_one_line(run, tmp_path):
+    images = tmp_path / "images"
+    for i in range(40):
+        (images / f"class {i % 2}").mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(i).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(images / f"class {i % 2}" / f"{i}.png")
+    packed = pack(open_source(str(images)), tmp_path / "packed", format="jpeg")
+    with (packed.path / "images.npy").open("r+b") as file:
+        file.seek(np.load(packed.path / "offsets.npy")[-2] - np.load(packed.path / "offsets.npy")[-1], os.SEEK_END)
+        file.write(bytes(100))
+    words = ["embed", run, packed.path, tmp_path / "out", "--batch", "20", "--devices", "2"]
+    code, said, noted = Command(tmp_path / "cache", *words).end()
+    assert (code, said) == (2, "")
+    lines = [line for line in noted.splitlines() if line.startswith("alexnet: ")]
+    assert len(lines) == 1, noted
+    assert "image 39 of" in lines[0]
+    assert "Traceback" not in noted
