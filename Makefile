@@ -29,4 +29,5 @@ results: setup                            ## the files behind the figures in REA
 	$(IN)/python benchmarks/photographs.py && $(IN)/python benchmarks/learning.py
 	$(IN)/alexnet bench all --out results/bench.json && $(IN)/python benchmarks/growth.py && $(IN)/python benchmarks/gpu.py
 	$(IN)/python benchmarks/search.py && $(IN)/python benchmarks/search_speed.py && $(IN)/python benchmarks/embedding.py
+	$(IN)/python benchmarks/parallel.py && $(IN)/python benchmarks/scaling.py
 	$(IN)/python benchmarks/tables.py

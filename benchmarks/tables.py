@@ -9,6 +9,7 @@ import re
 import sys
 from typing import Any
 
+import parallel_tables
 import search_tables
 import speed_tables
 from measured import ROOT, result
@@ -24,6 +25,8 @@ FAMILIES = (
     "fashion_mnist_resnet20",
 )
 ENGLISH = speed_tables.ENGLISH | {
+    "shared_step": "| a step of `alexnet` by | {} |",
+    "scaling": "| GPUs | net | images | shared | link | one GPU | sent by each | a step | overlapped | scaling |",
     "errors": "| images | command | images seen | training | test error | 95 % interval | nearest by pixels |",
     "names": {"digits": "handwritten digits, 8x8", "fashion_mnist": "Fashion-MNIST, 28x28"},
     "photographs": "patches of nine photographs, 224x224",
@@ -45,6 +48,7 @@ PAGES = {
     "README.zh.md": (CHINESE, ("errors", "family", "speed", "waits")),
     "docs/family.md": (ENGLISH, ("family",)),
     "docs/speed.md": (ENGLISH, ("speed", "waits", "profile", "growth", "gpu", "families")),
+    "docs/devices.md": (ENGLISH, ("shared_step", "scaling")),
     "docs/search.md": (ENGLISH, ("search", "unseen", "cost", "embedding")),
 }
 
@@ -57,6 +61,7 @@ def main() -> None:
     rows = {"errors": errors, "family": family}
     rows |= {name: getattr(search_tables, name) for name in ("search", "unseen", "cost", "embedding")}
     rows |= {name: getattr(speed_tables, name) for name in SPEED}
+    rows |= {name: getattr(parallel_tables, name) for name in ("shared_step", "scaling")}
     for name, (words, tables) in PAGES.items():
         path = ROOT / name
         before = after = path.read_text(encoding="utf-8")
