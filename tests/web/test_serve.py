@@ -57,6 +57,7 @@ def test_serve_says_where_answers_and_ends_when_it_is_stopped(tiny_run, tmp_path
         (["serve", "RUN", "--index", "nowhere"], "no index"),
         (["serve", "RUN", "--host", "256.1.1.1"], "256.1.1.1"),
         (["serve", "RUN", "--port", "70000"], "70000"),
+        (["serve", "RUN", "--token", "a b"], "token"),
         (["demo", "more"], "more"),
     ],
 )
@@ -96,13 +97,13 @@ def test_whoever_lets_others_ask_gets_a_token(begun_run, not_served, monkeypatch
     assert token("--host", "0.0.0.0", "--token", "mine") == "mine"
     assert token() is None
     assert token("--token", "mine") == "mine"
-    monkeypatch.setenv("ALEXNET_TOKEN", "from outside")
-    assert token() == "from%20outside"
-    assert [app.state.explorer.settings.token for app in not_served][2:] == ["mine", None, "mine", "from outside"]
+    monkeypatch.setenv("ALEXNET_TOKEN", "from-outside")
+    assert token() == "from-outside"
+    assert [app.state.explorer.settings.token for app in not_served][2:] == ["mine", None, "mine", "from-outside"]
 
 
 def test_the_address_can_be_opened_on_this_machine():
-    assert page_address(Settings(host="0.0.0.0", token="a+b &c"), 80) == "http://127.0.0.1:80/?token=a%2Bb%20%26c"
+    assert page_address(Settings(host="0.0.0.0", token="a+b/c"), 80) == "http://127.0.0.1:80/?token=a%2Bb%2Fc"
     assert page_address(Settings(host="::1"), 81) == "http://[::1]:81/"
 
 

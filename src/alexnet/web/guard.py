@@ -19,6 +19,10 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-cache",
 }
+# No redirect: where a link elsewhere led here, browsers would follow it without a strict cookie.
+SIGNED_IN = (
+    b'<!doctype html><meta http-equiv="refresh" content="0; url=/"><title>alexnet</title><a href="/">alexnet</a>'
+)
 OVERHEAD = 100_000  # bytes of an upload beside the image: the boundaries and headers of its parts
 DRAINED = 5  # times the limit that is read and thrown away: a browser that is cut off shows no answer
 AT_ONCE = 8  # uploads in memory
@@ -47,7 +51,7 @@ class Guard:
         if refused is not None:
             await _answer(send, *refused)
         elif (given := _token_in_address(scope)) is not None:
-            await _answer(send, 303, "signed in", _cookie(scope, given))
+            await _send(send, 200, SIGNED_IN, {"content-type": "text/html", "set-cookie": _cookie(scope, given)})
         elif scope["method"] in ("GET", "HEAD"):
             await self.app(scope, receive, send)
         else:
@@ -126,10 +130,13 @@ def _with_headers(send: Send) -> Send:
     return sent
 
 
-async def _answer(send: Send, status: int, line: str, headers: dict[str, str] | None = None) -> None:
-    body = json.dumps({"detail": line}).encode()
-    all_headers = {"content-type": "application/json", "content-length": str(len(body))} | (headers or {})
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in all_headers.items()]
+async def _answer(send: Send, status: int, line: str) -> None:
+    await _send(send, status, json.dumps({"detail": line}).encode(), {"content-type": "application/json"})
+
+
+async def _send(send: Send, status: int, body: bytes, headers: dict[str, str]) -> None:
+    headers = headers | {"content-length": str(len(body))}
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
 
@@ -141,13 +148,10 @@ def _token_in_address(scope: Scope) -> str | None:
     return parse_qs(scope["query_string"].decode("latin-1")).get("token", [None])[0]
 
 
-def _cookie(scope: Scope, token: str) -> dict[str, str]:
-    """Headers that keep the token in a cookie, out of the address and out of scripts' reach."""
+def _cookie(scope: Scope, token: str) -> str:
+    """The cookie that keeps the token out of the address and out of scripts' reach."""
     secure = "; Secure" if scope["scheme"] == "https" else ""
-    return {
-        "set-cookie": f"{_cookie_name(scope)}={token}; HttpOnly; SameSite=Strict; Path=/{secure}",
-        "location": "/",
-    }
+    return f"{_cookie_name(scope)}={token}; HttpOnly; SameSite=Strict; Path=/{secure}"
 
 
 def _cookie_name(scope: Scope) -> str:

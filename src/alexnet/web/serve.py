@@ -1,5 +1,6 @@
 """`alexnet serve`: listen, say where, and answer until stopped."""
 
+import re
 import secrets
 import socket
 import threading
@@ -17,6 +18,7 @@ from alexnet.web.app import create_app
 from alexnet.web.settings import Settings
 
 BACKLOG = 128
+TOKEN = r"[A-Za-z0-9._~+/=-]+"  # what RFC 6750 allows, and a cookie
 
 
 def serve(
@@ -32,8 +34,10 @@ def serve(
         open_page: open the page in the user's browser.
 
     Raises:
-        InputError: no such run or index.
+        InputError: no such run or index; a token that cannot be sent.
     """
+    if settings.token is not None and re.fullmatch(TOKEN, settings.token) is None:
+        raise InputError("a token came that no header can hold: give letters, digits and . _ ~ + / = - alone")
     if settings.token is None and not settings.is_private:
         settings = replace(settings, token=secrets.token_urlsafe(24))
     app = create_app(runs, index, settings)
