@@ -25,7 +25,7 @@ from alexnet.models import build
 from alexnet.parallel import traffic
 from alexnet.parallel.launch import joined
 from alexnet.parallel.scheme import Scheme
-from alexnet.parallel.schemes import make_scheme
+from alexnet.parallel.schemes import Layout, make_scheme
 from alexnet.recipe import Recipe
 from alexnet.training.optimise import Rates, make_optimiser, parameter_groups
 from alexnet.training.speed import Chosen, apply
@@ -34,7 +34,7 @@ from alexnet.training.step import Step
 CASES = ((64, 32), (224, 16))  # side in pixels, images of a step
 CLASSES = 1000
 ALONE = {"one process, 1 thread": 1, "one process, 2 threads": 2}
-SHARED = {"data-parallel": "data", "two towers": "towers", "fully-connected split": "split"}
+SHARED: dict[str, Layout] = {"data-parallel": "data", "two towers": "towers", "fully-connected split": "split"}
 PLAIN = Chosen("float32", "contiguous", "eager", "eager", "")
 
 
