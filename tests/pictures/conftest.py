@@ -22,6 +22,8 @@ from alexnet.pictures.report import write_report
 from alexnet.recipes import RECIPES, as_fields
 from pictures.pages import Page
 
+FIRST_ROW = 1000  # of the test part, in the pack
+
 
 @pytest.fixture
 def made_up_run(tmp_path):
@@ -83,7 +85,7 @@ def making_runs(where):
             "mistakes": [
                 {
                     "path": f"/photos/{names[labels[i]]}/{i}.jpg",
-                    "row": int(i),
+                    "row": int(i) + FIRST_ROW,
                     "label": names[labels[i]],
                     "predicted": names[answers[i]],
                     "probability": float(p[i, answers[i]]),
@@ -122,7 +124,7 @@ def making_runs(where):
         if evaluated:
             (folder / "evaluation.json").write_text(json.dumps(evaluation))
             if kept:
-                write_answers(folder, answers_of(p, labels, np.arange(images), digests, "center", 140))
+                write_answers(folder, answers_of(p, labels, np.arange(images) + FIRST_ROW, digests, "center", 140))
         filters = generator.normal(size=(96, 3, 11, 11)).astype(np.float32)
         save_file({"stages.conv1.weight": filters}, folder / "best.safetensors")
         return folder, evaluation

@@ -37,7 +37,9 @@ def test_a_worse_run_is_called_so_image_by_image(pair):
     assert row.found.only_second == int((worse.right & ~good.right).sum())
     assert row.found.difference == pytest.approx((~worse.right).mean() - (~good.right).mean())
     said = sentence(row, ["worse", "good"])
-    assert said.startswith(f"worse errs by {100 * row.found.difference:.1f} points more than good (95 % interval ")
+    assert said.startswith(
+        f"The error of worse is {100 * row.found.difference:.1f} points above that of good (95 % interval "
+    )
     assert "larger than chance. Of 600 same images good alone has" in said
 
 

@@ -88,7 +88,7 @@ def sentence(row: Against, names: Sequence[str]) -> str:
     p = p.replace(" ", "\u00a0")
     said = "larger than chance" if row.larger else "not shown to be larger than chance"
     return (
-        f"{names[row.other]} errs by {100 * found.difference:.1f} points more than {names[row.best]} "
+        f"The error of {names[row.other]} is {100 * found.difference:.1f} points above that of {names[row.best]} "
         f"(95 % interval {low} to {high}): {said}. Of {found.images:,} same images {names[row.best]} alone has "
         f"{found.only_first:,} right, {names[row.other]} alone {found.only_second:,} ({p})."
     )

@@ -10,6 +10,7 @@ import numpy as np
 from alexnet.errors import InputError
 from alexnet.evaluation.paired import Paired, common, paired
 from alexnet.pictures.records import Run
+from alexnet.pictures.report_made import duration
 from alexnet.recipes import as_fields, recipe_from
 
 CHANCE = 0.05
@@ -23,7 +24,7 @@ IMAGES = 12
 
 MODEL_FACTS = {
     "model": "net", "parameters": "parameters", "size": "input, pixels a side", "from": "started from",
-    "images_seen": "images seen", "seconds": "seconds of training", "reason": "why training ended",
+    "images_seen": "images seen", "seconds": "training took", "reason": "why training ended",
 }  # fmt: skip
 
 
@@ -148,7 +149,10 @@ def _whole(recipe: dict[str, Any]) -> dict[str, Any]:
 
 def facts_of(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """(what, in each run): net, parameters, length of training."""
-    rows = [(text, [_in_words(run.facts.get(key)) for run in runs]) for key, text in MODEL_FACTS.items()]
+    facts = [
+        run.facts | ({"seconds": duration(run.facts["seconds"])} if "seconds" in run.facts else {}) for run in runs
+    ]
+    rows = [(text, [_in_words(one.get(key)) for one in facts]) for key, text in MODEL_FACTS.items()]
     return [(text, row) for text, row in rows if set(row) != {"–"}]
 
 
