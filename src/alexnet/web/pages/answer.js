@@ -13,6 +13,7 @@ export async function showAnswer(panel, { run, at, signal }) {
   const answer = await ask(ofRun(at.run, "predictions", { image: at.image, views }), signal);
   const choose = segments(say("answer.views"), run.views.map((one) => [one, say(`answer.${one}`)]), views,
     (one) => go({ views: one }, { refine: true }));
+  const took = say("answer.took", { seconds: duration(answer.seconds) });
   const focused = document.activeElement?.closest("#panel-answer [data-value]")?.dataset.value;
   panel.replaceChildren(
     el("div", { class: "head" }, el("h2", {}, say("answer.heading")), choose),
@@ -21,7 +22,7 @@ export async function showAnswer(panel, { run, at, signal }) {
       chosen: at.heat ? at.label : null,
       onchoose: (label) => go({ label, heat: at.heat ?? "gradcam" }, { refine: true }),
     }),
-    el("p", { class: "hint" }, say(`answer.${views}.about`), " ", say("answer.took", { seconds: duration(answer.seconds) })),
+    el("p", { class: "hint" }, say(`answer.${views}.about`), " ", took),
     onwards(run, at, answer.predictions[0].label),
   );
   if (focused) panel.querySelector(`[data-value="${focused}"]`)?.focus();

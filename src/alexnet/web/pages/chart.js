@@ -6,6 +6,7 @@ import { say } from "./words.js";
 const WIDE = 440;
 const HIGH = 280;
 const EDGE = { left: 46, right: 14, top: 12, bottom: 36 };
+const DOTS = 60; // of validation; more stand too close
 const POINTS = 240; // of the training line; more are averaged, neighbours together
 
 /**
@@ -22,28 +23,32 @@ export function chart({ name, heading, lines, format, tick = format, level = nul
   const all = [...train, ...validation];
   const last = Math.max(...all.map(({ x }) => x)) || 1;
   // A first step may be far above all others: the height fits what comes after it.
-  const most = Math.max(level ?? 0, ...all.slice(1).map(({ y }) => y), ...(all.length < 2 ? [all[0]?.y ?? 1] : [])) * 1.05 || 1;
+  const most = 1.05 * Math.max(level ?? 0, ...all.slice(all.length > 1 ? 1 : 0).map((point) => point.y)) || 1;
   const x = (epoch) => EDGE.left + (epoch / last) * (WIDE - EDGE.left - EDGE.right);
   const y = (value) => HIGH - EDGE.bottom - (Math.min(value, most) / most) * (HIGH - EDGE.top - EDGE.bottom);
   const best = validation.findLast((point) => point.best);
+  const across = (value) => ({ x1: EDGE.left, x2: WIDE - EDGE.right, y1: y(value), y2: y(value) });
+  const dots = validation.length > DOTS ? [] : validation;
   const hand = draw("g", { class: "hand", visibility: "hidden" });
   const drawing = draw("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, "aria-hidden": "true" },
-    rules(ticks(most), (value) => ({ x1: EDGE.left, x2: WIDE - EDGE.right, y1: y(value), y2: y(value) })),
+    rules(ticks(most), across, "rule"),
     ticks(most).map((value) => draw("text", { x: EDGE.left - 8, y: y(value) + 4, "text-anchor": "end" }, tick(value))),
     ticks(last).map((value) => draw("text", { x: x(value), y: HIGH - 16, "text-anchor": "middle" }, figures(value))),
     draw("text", { x: (WIDE + EDGE.left) / 2, y: HIGH - 1, "text-anchor": "middle" }, say("training.epoch")),
-    level === null ? null : draw("line", { class: "level", x1: EDGE.left, x2: WIDE - EDGE.right, y1: y(level), y2: y(level) }),
+    level === null ? null : rules([level], across, "level"),
     draw("polyline", { class: "train", points: path(train, x, y) }),
     draw("polyline", { class: "validation", points: path(validation, x, y) }),
-    validation.length > 60 ? null : validation.map((point) => draw("circle", { class: "validation", cx: x(point.x), cy: y(point.y), r: 3 })),
+    dots.map((point) => draw("circle", { class: "validation", cx: x(point.x), cy: y(point.y), r: 3 })),
     best ? draw("circle", { class: "best", cx: x(best.x), cy: y(best.y), r: 6.5 }) : null,
     hand);
 
   const names = [["train", train.length], ["validation", validation.length], ["best", best], ["guess", level !== null]];
   const reading = el("p", { class: "reading small" }, legend(names.filter(([, there]) => there).map(([key]) => key)));
-  const label = say("training.chart", { heading, epochs: figures(last), train: end(train, format), validation: end(validation, format) });
-  const figure = el("figure", { class: live ? "chart live" : "chart", "data-name": name, tabindex: 0, role: "group", "aria-label": label },
-    el("h3", {}, heading), drawing, reading);
+  const ends = { train: end(train, format), validation: end(validation, format) };
+  const figure = el("figure", {
+    class: live ? "chart live" : "chart", "data-name": name, tabindex: 0, role: "group",
+    "aria-label": say("training.chart", { heading, epochs: figures(last), ...ends }),
+  }, el("h3", {}, heading), drawing, reading);
   readable(figure, { drawing, hand, reading, series: { train, validation }, x, y, format });
   return figure;
 }
@@ -93,7 +98,8 @@ function readable(figure, { drawing, hand, reading, series, x, y, format }) {
 function thinned(points) {
   const each = Math.ceil(points.length / POINTS);
   if (each < 2) return points;
-  const groups = Array.from({ length: Math.ceil(points.length / each) }, (_, i) => points.slice(i * each, (i + 1) * each));
+  const count = Math.ceil(points.length / each);
+  const groups = Array.from({ length: count }, (_, i) => points.slice(i * each, (i + 1) * each));
   const mean = (group, axis) => group.reduce((sum, point) => sum + point[axis], 0) / group.length;
   return groups.map((group) => ({ x: mean(group, "x"), y: mean(group, "y") }));
 }
@@ -106,8 +112,8 @@ function ticks(most) {
   return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, i) => i * step);
 }
 
-function rules(values, facts) {
-  return values.map((value) => draw("line", { class: "rule", ...facts(value) }));
+function rules(values, facts, kind) {
+  return values.map((value) => draw("line", { class: kind, ...facts(value) }));
 }
 
 function path(points, x, y) {

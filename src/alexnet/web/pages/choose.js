@@ -9,7 +9,7 @@ import { say } from "./words.js";
 const PAGE = 24; // test images shown at once
 
 let shown = { first: 0, label: "" };
-let total = 0;
+let testImages = 0; // of the run
 
 /** Listen for images that are dropped, pasted or picked, anywhere on the page. */
 export function listenForImages() {
@@ -52,7 +52,7 @@ async function look(files) {
 /** Any test image: a newcomer's first click. */
 async function any() {
   const { run } = place();
-  const offset = Math.floor(Math.random() * total);
+  const offset = Math.floor(Math.random() * testImages);
   try {
     const { images } = await ask(ofRun(run, "test", { offset, limit: 1 }));
     lookAt(images[0].image);
@@ -61,7 +61,7 @@ async function any() {
   }
 }
 
-/** The test images under the picture. The first one is chosen where none is, so that the page begins with an answer. */
+/** The test images under the picture. The first is chosen where none is, so that the page begins with an answer. */
 export async function showTests(run, at, signal) {
   const box = document.getElementById("tests");
   document.getElementById("any").hidden = !run.test_images;
@@ -70,12 +70,13 @@ export async function showTests(run, at, signal) {
     box.replaceChildren(el("p", { class: "hint" }, say(run.ready ? "tests.none" : "tests.soon")));
     return;
   }
+  testImages = run.test_images;
+  if (shown.label && !run.classes.includes(shown.label)) shown = { first: 0, label: "" }; // a class of another run
   const key = `${at.run} ${shown.first} ${shown.label}`;
   if (box.dataset.key !== key) {
-    const { images, total: all } = await ask(
+    const { images, total } = await ask(
       ofRun(at.run, "test", { offset: shown.first, limit: PAGE, label: shown.label }), signal);
-    total = shown.label ? total || run.test_images : all;
-    drawTests(box, run, images, all);
+    drawTests(box, run, images, total);
     box.dataset.key = key;
     if (!at.image && images.length) return go({ image: images[0].image }, { refine: true });
   }
@@ -85,7 +86,7 @@ export async function showTests(run, at, signal) {
   }
 }
 
-function drawTests(box, run, images, all) {
+function drawTests(box, run, images, total) {
   const turnTo = (change) => {
     shown = { ...shown, ...change };
     showTests(run, place(), undefined);
@@ -93,7 +94,7 @@ function drawTests(box, run, images, all) {
   const classes = el("select", { onchange: (event) => turnTo({ first: 0, label: event.target.value }) },
     el("option", { value: "" }, say("tests.all")),
     run.classes.map((name) => el("option", { value: name, selected: name === shown.label }, name)));
-  const last = Math.min(shown.first + PAGE, all);
+  const last = Math.min(shown.first + PAGE, total);
   box.replaceChildren(
     el("h3", {}, say("tests.heading")),
     el("p", { class: "hint" }, say("tests.about")),
@@ -102,8 +103,8 @@ function drawTests(box, run, images, all) {
       el("span", { class: "row" },
         el("button", { type: "button", "aria-label": say("tests.earlier"), disabled: shown.first === 0,
                        onclick: () => turnTo({ first: Math.max(0, shown.first - PAGE) }) }, "‹"),
-        el("span", { class: "muted small" }, say("tests.range", { first: all ? shown.first + 1 : 0, last, total: all })),
-        el("button", { type: "button", "aria-label": say("tests.later"), disabled: last >= all,
+        el("span", { class: "muted small" }, say("tests.range", { first: total ? shown.first + 1 : 0, last, total })),
+        el("button", { type: "button", "aria-label": say("tests.later"), disabled: last >= total,
                        onclick: () => turnTo({ first: shown.first + PAGE }) }, "›"))),
     thumbnails(images, {
       label: say("tests.heading"),

@@ -95,8 +95,8 @@ function neighbour(items, from, key) {
 export function thumbnails(images, { caption, name, onchoose, chosen = null, side = 96, label }) {
   const grid = el("ul", { class: "thumbnails", "aria-label": label });
   for (const image of images) {
-    const picture = el("img", { src: image.picture ?? `/api/images/${image.image}?side=${side}`, alt: "", loading: "lazy",
-                                onload: pixelated });
+    const src = image.picture ?? `/api/images/${image.image}?side=${side}`;
+    const picture = el("img", { src, alt: "", loading: "lazy", onload: pixelated });
     const under = caption?.(image);
     grid.append(el("li", {}, el("button", {
       type: "button", "data-image": image.image, "aria-label": name(image),

@@ -29,7 +29,9 @@ let turn = new AbortController();
 async function begin() {
   translate();
   drawLanguages();
-  document.getElementById("skip").addEventListener("click", () => document.querySelector("[role=tab][tabindex='0']").focus());
+  document.getElementById("skip").addEventListener("click", () => {
+    document.querySelector("[role=tab][tabindex='0']").focus();
+  });
   listenForImages();
   runs = await untilAnswered();
   const run = runs[place().run];
@@ -79,7 +81,8 @@ async function showView(run, at, signal) {
   const panel = document.getElementById(`panel-${at.view}`);
   if (!at.image && !WITHOUT_IMAGE.includes(at.view)) {
     panel.dataset.key = "";
-    panel.replaceChildren(el("div", { class: "card" }, el("h3", {}, say("image.none")), el("p", {}, say("image.none.how"))));
+    const [heading, how] = [say("image.none"), say("image.none.how")];
+    panel.replaceChildren(el("div", { class: "card" }, el("h3", {}, heading), el("p", {}, how)));
     return;
   }
   await guarded(panel, signal, () => VIEWS[at.view](panel, { run, runs, at, signal }));
@@ -87,6 +90,7 @@ async function showView(run, at, signal) {
 
 /** Do it, the place marked as busy until it is done; say there what went wrong. */
 async function guarded(box, signal, act) {
+  box.busy = (box.busy ?? 0) + 1; // an earlier turn may still be ending
   box.setAttribute("aria-busy", "true");
   try {
     await act();
@@ -97,7 +101,8 @@ async function guarded(box, signal, act) {
     if (error.status === 409) setTimeout(() => signal.aborted || show(), AGAIN);
     if (error.status === undefined) throw error; // a fault of this page, not a refusal: the console has it
   } finally {
-    if (!signal.aborted) box.setAttribute("aria-busy", "false");
+    box.busy -= 1;
+    if (!box.busy) box.setAttribute("aria-busy", "false");
   }
 }
 
@@ -128,20 +133,20 @@ async function follow() {
 function drawRuns() {
   const at = place();
   const run = runs[at.run] ?? runs[0];
-  const choice = runs.length > 1
-    ? el("label", {}, el("span", { class: "unseen" }, say("run.pick")),
-        el("select", { id: "run", onchange: (event) => go({ run: Number(event.target.value), label: null, cell: null }) },
-          runs.map((one) => el("option", { value: one.run, selected: one.run === at.run }, one.name))))
-    : el("strong", {}, run.name);
-  const facts = el("span", { class: "muted" }, say("run.about", { model: run.model, classes: run.classes.length }));
+  const take = (event) => go({ run: Number(event.target.value), label: null, cell: null });
+  const options = runs.map((one) => el("option", { value: one.run, selected: one.run === at.run }, one.name));
+  const picked = [el("span", { class: "unseen" }, say("run.pick")), el("select", { id: "run", onchange: take }, options)];
+  const choice = runs.length > 1 ? el("label", {}, picked) : el("strong", {}, run.name);
   const tested = typeof run.test_error === "number";
-  const figure = el("span", { class: "figure" },
-    run.training ? say("run.training") : tested ? say("run.error", { error: percent(run.test_error) }) : say("run.untested"));
-  const sure = tested && run.interval
-    ? el("span", { class: "muted wide" }, say("run.interval", { low: percent(run.interval[0]), high: percent(run.interval[1]) }))
-    : null;
+  const state = tested ? say("run.error", { error: percent(run.test_error) }) : say("run.untested");
+  const [low, high] = (run.interval ?? []).map(percent);
   const focused = document.activeElement?.id;
-  document.getElementById("runs").replaceChildren(choice, figure, sure ?? "", facts);
+  document.getElementById("runs").replaceChildren(
+    choice,
+    el("span", { class: "figure" }, run.training ? say("run.training") : state),
+    low ? el("span", { class: "muted wide" }, say("run.interval", { low, high })) : "",
+    el("span", { class: "muted" }, say("run.about", { model: run.model, classes: run.classes.length })),
+  );
   if (focused === "run") document.getElementById("run").focus();
 }
 

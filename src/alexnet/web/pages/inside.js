@@ -52,7 +52,10 @@ async function drawStrip(panel, run, at, stages, signal) {
         type: "button", "data-stage": one.stage, "aria-pressed": "false",
         "aria-label": say("inside.stage", { stage: nameOf(one), kind: one.kind, shape: shape(one.output) }),
         onclick: () => go({ stage: one.stage, unit: null }, { refine: true }),
-      }, el("span", { class: "preview" }), el("strong", {}, nameOf(one)), el("span", { class: "muted" }, shape(one.output)))));
+      },
+      el("span", { class: "preview" }),
+      el("strong", {}, nameOf(one)),
+      el("span", { class: "muted" }, shape(one.output)))));
     panel.replaceChildren(
       el("h2", {}, say("inside.heading")),
       el("p", { class: "about" }, say("inside.about")),
@@ -139,7 +142,8 @@ function cut({ units, sheet, columns }, i) {
 /** Units without a picture as bars, each as long as its value beside the largest. */
 function unitBars({ stage, units }) {
   const most = Math.max(...units.map(({ largest }) => Math.abs(largest))) || 1;
-  const grid = el("ul", { class: units[0].label ? "bars-grid named" : "bars-grid" }, units.map(({ unit, largest, label }) => {
+  const named = units[0].label ? "named" : "numbered";
+  const grid = el("ul", { class: `bars-grid ${named}` }, units.map(({ unit, largest, label }) => {
     const bar = el("span", { class: largest < 0 ? "bar below" : "bar" });
     bar.style.inlineSize = `${(100 * Math.abs(largest)) / most}%`;
     const name = label ?? String(unit + 1);
@@ -163,10 +167,11 @@ function markUnit(box, unit) {
 }
 
 function filters(at, { stage }) {
+  const [src, alt] = [ofRun(at.run, `stages/${stage}/filters.png`), say("inside.filters.alt", { stage })];
   return [
     el("h4", {}, say("inside.filters")),
     el("p", { class: "hint" }, say("inside.filters.about")),
-    el("img", { class: "filters", src: ofRun(at.run, `stages/${stage}/filters.png`), alt: say("inside.filters.alt", { stage }) }),
+    el("img", { class: "filters", src, alt }),
   ];
 }
 

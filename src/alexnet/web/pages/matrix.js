@@ -12,7 +12,9 @@ export function shade(count, of) {
 
 /**
  * A canvas with a line under it that reads the cell in hand.
- * `counts` is {classes, matrix, of}; describe(counts, right, given) gives the line, open(right, given) shows the images.
+ *
+ * `counts` is {classes, matrix, of: images of each class}; describe(counts, right, given) gives the line,
+ * open(right, given) shows the images.
  */
 export function drawMatrix(counts, { describe, open }) {
   const many = counts.classes.length;

@@ -26,7 +26,8 @@ export async function showMistakes(panel, { run, at, signal }) {
       el("h2", {}, say("mistakes.heading")),
       el("p", { class: "about" }, say("mistakes.about")),
       el("div", { class: "depth" },
-        el("div", {}, el("p", { class: "axes muted small" }, "↓ ", say("mistakes.right"), " · → ", say("mistakes.given")),
+        el("div", {},
+          el("p", { class: "axes muted small" }, `↓ ${say("mistakes.right")} · → ${say("mistakes.given")}`),
           classes.length <= NUMBERED ? table(counts) : drawMatrix(counts, { describe, open }), legend()),
         el("aside", {}, el("h3", {}, say("mistakes.pairs")), pairs(counts))),
       el("div", { class: "cell-images" }),
@@ -55,8 +56,10 @@ function table(counts) {
     el("th", { scope: "row", title: classes[right] }, classes[right]),
     row.map((count, given) => {
       const words = describe(counts, right, given);
-      const cell = el("button", { type: "button", class: right === given ? "right" : null, "data-cell": `${right}-${given}`,
-                                  title: words, "aria-label": words, onclick: () => open(right, given) }, count || "");
+      const cell = el("button", {
+        type: "button", class: right === given ? "right" : null, "data-cell": `${right}-${given}`, title: words,
+        "aria-label": words, onclick: () => open(right, given),
+      }, count || "");
       cell.style.setProperty("--share", shade(count, of[right]));
       return el("td", {}, cell);
     })));
@@ -68,12 +71,13 @@ function table(counts) {
 
 function legend() {
   const marks = [0.01, 0.1, 0.5, 1];
-  return el("p", { class: "legend small muted", "aria-hidden": "true" }, say("mistakes.legend"), ["right", "wrong"].map((side) =>
-    el("span", { class: "swatches" }, marks.map((share) => {
-      const swatch = el("span", { class: `swatch ${side}` });
-      swatch.style.setProperty("--share", shade(share, 1));
-      return [swatch, `${100 * share} %`];
-    }).flat())));
+  const swatches = (side) => el("span", { class: "swatches" }, marks.flatMap((share) => {
+    const swatch = el("span", { class: `swatch ${side}` });
+    swatch.style.setProperty("--share", shade(share, 1));
+    return [swatch, `${100 * share} %`];
+  }));
+  return el("p", { class: "legend small muted", "aria-hidden": "true" },
+    say("mistakes.legend"), swatches("right"), swatches("wrong"));
 }
 
 /** The cells off the diagonal with the most images, as a list of buttons. */
@@ -100,11 +104,13 @@ async function showCell(box, counts, at, signal) {
   if (!counts.classes[right] || !counts.classes[given]) return box.replaceChildren();
   const { images, total } = await ask(ofRun(at.run, `confusion/${right}/${given}`, { limit: PAGE }), signal);
   const shown = [...images];
+  const rest = () => el("p", { class: "row" },
+    el("button", { type: "button", onclick: more }, say("mistakes.more")),
+    el("span", { class: "muted small" }, say("mistakes.shown", { shown: shown.length, total })));
   const redraw = () => box.replaceChildren(
     el("h3", {}, describe(counts, right, given)),
-    total ? grid(shown, counts.classes[right], counts.classes[given]) : el("p", { class: "hint" }, say("mistakes.images.none")),
-    shown.length < total ? el("p", { class: "row" }, el("button", { type: "button", onclick: more }, say("mistakes.more")),
-      el("span", { class: "muted small" }, say("mistakes.shown", { shown: shown.length, total }))) : "");
+    total ? grid(shown, counts.classes[right], counts.classes[given]) : say("mistakes.images.none"),
+    shown.length < total ? rest() : "");
   const more = async () => {
     const next = await ask(ofRun(at.run, `confusion/${right}/${given}`, { offset: shown.length, limit: PAGE }), signal);
     const first = shown.length;

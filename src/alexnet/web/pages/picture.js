@@ -2,7 +2,7 @@
 
 import { el, pixelated, segments } from "./elements.js";
 import { go, place } from "./place.js";
-import { ask, ofRun } from "./server.js";
+import { ask, fetched, ofRun } from "./server.js";
 import { isSketch } from "./sketch.js";
 import { say } from "./words.js";
 
@@ -30,10 +30,8 @@ export async function showPicture(run, at, signal) {
   const over = el("img", { class: "over", alt: say("heat.alt", { method: say(`heat.${method}`), label }) });
   over.style.opacity = strength;
   await loaded(over, ofRun(at.run, "heat.png", { image: at.image, method, label }), signal);
-  picture.replaceChildren(
-    el("img", { src: ofRun(at.run, "seen.png", { image: at.image }), alt: say("image.seen", { size: run.size }), onload: pixelated }),
-    over,
-  );
+  const [seen, alt] = [ofRun(at.run, "seen.png", { image: at.image }), say("image.seen", { size: run.size })];
+  picture.replaceChildren(el("img", { src: seen, alt, onload: pixelated }), over);
 }
 
 /** The whole image; an address may name one that is gone. */
@@ -49,7 +47,7 @@ async function answer(at, signal) {
 
 /** Fetch a picture by hand, so that a refusal comes as the server's line instead of a broken image. */
 async function loaded(image, path, signal) {
-  const response = await fetch(path, { signal });
+  const response = await fetched(path, { signal });
   if (!response.ok) return ask(path, signal);
   const url = URL.createObjectURL(await response.blob());
   image.addEventListener("load", () => URL.revokeObjectURL(url), { once: true });

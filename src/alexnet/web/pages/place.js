@@ -2,11 +2,12 @@
 
 const NUMBERS = ["run", "unit"];
 
-/** {run, view, image, views, heat, label, stage, unit, cell, of}; what the address does not name is null. */
+/** {run, view, image, views, heat, label, stage, unit, cell}; what the address does not name is null. */
 export function place() {
   const named = new URLSearchParams(location.hash.slice(1));
-  const at = { run: 0, view: "answer", image: null, views: "center", heat: null, label: null, stage: null, unit: null,
-               cell: null, of: null };
+  const at = {
+    run: 0, view: "answer", image: null, views: "center", heat: null, label: null, stage: null, unit: null, cell: null,
+  };
   for (const [name, value] of named) {
     if (name in at) at[name] = NUMBERS.includes(name) ? Math.max(0, Math.trunc(Number(value))) || 0 : value;
   }

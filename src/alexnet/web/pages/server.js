@@ -17,7 +17,7 @@ export async function ask(path, signal, options = {}) {
     for (;;) {
       const response = await fetched(path, { signal, ...options });
       const answer = await response.json().catch(() => null);
-      if (!response.ok) throw new Refusal(response.status, answer?.detail ?? `${response.status} ${response.statusText}`);
+      if (!response.ok) throw new Refusal(response.status, answer?.detail ?? `${path}: ${response.status}`);
       if (response.status !== 202) return answer;
       waiting.textContent = answer.detail;
       waiting.dataset.path = path;
@@ -28,7 +28,8 @@ export async function ask(path, signal, options = {}) {
   }
 }
 
-async function fetched(path, options) {
+/** Ask for anything; gives the response. */
+export async function fetched(path, options) {
   try {
     return await fetch(path, options);
   } catch (error) {

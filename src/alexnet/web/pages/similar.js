@@ -5,6 +5,10 @@ import { lookAt } from "./place.js";
 import { ask, ofRun } from "./server.js";
 import { say } from "./words.js";
 
+const COMMANDS = [
+  "alexnet embed RUN PHOTOS vectors", "alexnet index vectors my-index", "alexnet serve RUN --index my-index",
+];
+
 /** The nearest images of the index that is served. */
 export async function showSimilar(panel, { run, at, signal }) {
   if (!run.search) {
@@ -12,7 +16,7 @@ export async function showSimilar(panel, { run, at, signal }) {
     panel.replaceChildren(
       el("h2", {}, say("similar.none")),
       el("p", { class: "about" }, say("similar.none.how")),
-      el("pre", {}, `alexnet embed RUN PHOTOS vectors\nalexnet index vectors my-index\nalexnet serve RUN --index my-index`),
+      el("pre", {}, COMMANDS.join("\n")),
     );
     return;
   }
@@ -24,7 +28,9 @@ export async function showSimilar(panel, { run, at, signal }) {
   const grid = thumbnails(results, {
     label: say("similar.grid"),
     side: 192,
-    caption: (result) => [el("span", { class: "name" }, named(result)), el("span", { class: "muted" }, figures(result.distance))],
+    caption: (result) => [
+      el("span", { class: "name" }, named(result)), el("span", { class: "muted" }, figures(result.distance)),
+    ],
     name: (result) => say("similar.one", { label: named(result), distance: figures(result.distance) }),
     onchoose: ({ image }) => lookAt(image),
   });

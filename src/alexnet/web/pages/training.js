@@ -33,7 +33,8 @@ export async function showTraining(panel, { run, at, signal }) {
 
 function drawAll(panel, run, lines, training) {
   const seen = lines.filter(({ kind }) => kind === "step" || kind === "validation");
-  const state = el("p", { class: training ? "live" : "hint", role: "status" }, say(training ? "training.live" : "training.done"));
+  const state = el("p", { class: training ? "live" : "hint", role: "status" },
+    say(training ? "training.live" : "training.done"));
   const head = [el("h2", {}, say("training.heading")), el("p", { class: "about" }, say("training.about")), state];
   if (!seen.length) {
     panel.replaceChildren(...head, el("div", { class: "card" }, el("h3", {}, say("training.none")),
@@ -41,11 +42,13 @@ function drawAll(panel, run, lines, training) {
     return;
   }
   const reading = document.activeElement?.closest("#panel-training figure")?.dataset.name;
+  const shared = { lines: seen, live: training };
+  const tick = (error) => `${figures(100 * error)} %`;
   const guess = Math.log(run.classes.length);
   panel.replaceChildren(...head,
     el("div", { class: "charts" },
-      chart({ name: "loss", heading: say("training.loss"), lines: seen, format: figures, level: guess, live: training }),
-      chart({ name: "error", heading: say("training.error"), lines: seen, format: percent, tick: (error) => `${figures(100 * error)} %`, live: training })),
+      chart({ name: "loss", heading: say("training.loss"), ...shared, format: figures, level: guess }),
+      chart({ name: "error", heading: say("training.error"), ...shared, format: percent, tick })),
     ...said(lines.filter(({ kind }) => kind === "watchdog")),
     table(seen));
   if (reading) panel.querySelector(`[data-name="${reading}"]`)?.focus();
@@ -60,7 +63,8 @@ function said(lines) {
 function table(lines) {
   const rows = lines.filter(({ kind }) => kind === "validation");
   if (!rows.length) return "";
-  const head = ["epoch", "loss", "error"].map((name) => el("th", { scope: "col", class: "n" }, say(`training.${name}`)));
+  const head = ["epoch", "loss", "error"].map((name) =>
+    el("th", { scope: "col", class: "n" }, say(`training.${name}`)));
   return el("details", {}, el("summary", {}, say("training.table")), el("div", { class: "scroll" }, el("table", {},
     el("caption", {}, say("training.validation")),
     el("thead", {}, el("tr", {}, head)),
