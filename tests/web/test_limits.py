@@ -188,7 +188,7 @@ def test_one_at_a_time_goes_through_a_net_and_a_full_queue_refuses():
         futures = [pool.submit(turns, lambda n=n: work(n)) for n in range(4)]
         while turns._there < 4:
             time.sleep(0.001)
-        with pytest.raises(HTTPException) as refused:
+        with pytest.raises(HTTPException, match="wait for this net") as refused:
             turns(lambda: order.append("never"))
         assert refused.value.status_code == 503
         gate.set()
