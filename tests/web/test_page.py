@@ -401,6 +401,16 @@ def test_everything_is_reached_by_keyboard_alone(visit):
     page.wait_for_url(re.compile("unit="))
 
 
+def test_what_a_key_has_pressed_keeps_the_focus_though_all_around_it_is_drawn_anew(visit):
+    page = visit("#heat=saliency")
+    for value in ("later", "ten", page.locator("#panel-answer .bars button").nth(1).inner_text(), "gradcam"):
+        page.locator(f"[data-value='{value}']").focus()
+        page.evaluate("document.activeElement.old = true")
+        page.keyboard.press("Enter")
+        settled(page)
+        assert page.evaluate("[document.activeElement.dataset.value, document.activeElement.old]") == [value, None]
+
+
 def test_a_phone_needs_no_sideways_scrolling(visit):
     page = visit("#image=test-1&heat=gradcam", viewport={"width": 360, "height": 740})
     for tab in page.get_by_role("tab").all():

@@ -1,6 +1,6 @@
 // The five most probable classes as bars, the right one marked.
 
-import { announce, el, percent, segments } from "./elements.js";
+import { announce, el, percent, refill, segments } from "./elements.js";
 import { go, link } from "./place.js";
 import { ask, ofRun } from "./server.js";
 import { say } from "./words.js";
@@ -14,8 +14,7 @@ export async function showAnswer(panel, { run, at, signal }) {
   const choose = segments(say("answer.views"), run.views.map((one) => [one, say(`answer.${one}`)]), views,
     (one) => go({ views: one }, { refine: true }));
   const took = say("answer.took", { seconds: duration(answer.seconds) });
-  const focused = document.activeElement?.closest("#panel-answer [data-value]")?.dataset.value;
-  panel.replaceChildren(
+  refill(panel,
     el("div", { class: "head" }, el("h2", {}, say("answer.heading")), choose),
     el("p", { class: "about" }, say("answer.about")),
     bars(answer, {
@@ -25,7 +24,6 @@ export async function showAnswer(panel, { run, at, signal }) {
     el("p", { class: "hint" }, say(`answer.${views}.about`), " ", took),
     onwards(run, at, answer.predictions[0].label),
   );
-  if (focused) panel.querySelector(`[data-value="${focused}"]`)?.focus();
   panel.dataset.key = key;
   announce(inWords(answer));
 }
@@ -53,7 +51,7 @@ export function bars(answer, { chosen = null, onchoose = null } = {}) {
     const right = label === known;
     const state = right ? "right" : label !== best ? null : known === null ? "best" : "wrong";
     const name = onchoose
-      ? el("button", { type: "button", class: "plain", "aria-pressed": String(label === chosen),
+      ? el("button", { type: "button", class: "plain", "data-value": label, "aria-pressed": String(label === chosen),
                        title: say("answer.explain", { label }), onclick: () => onchoose(label) }, label)
       : label;
     const bar = el("span", { class: "bar" });

@@ -1,6 +1,6 @@
 // How an image is chosen: dropped, pasted, picked from the disk, or from the run's test part.
 
-import { announce, complain, el, thumbnails } from "./elements.js";
+import { announce, complain, el, refill, thumbnails } from "./elements.js";
 import { go, lookAt, place } from "./place.js";
 import { ask, ofRun, upload } from "./server.js";
 import { openSketch } from "./sketch.js";
@@ -87,25 +87,29 @@ export async function showTests(run, at, signal) {
 }
 
 function drawTests(box, run, images, total) {
-  const turnTo = (change) => {
+  const turnTo = async (change) => {
     shown = { ...shown, ...change };
-    showTests(run, place(), undefined);
+    box.setAttribute("aria-busy", "true");
+    await showTests(run, place()).catch((refusal) => complain(refusal.message));
+    box.setAttribute("aria-busy", "false");
   };
-  const classes = el("select", { onchange: (event) => turnTo({ first: 0, label: event.target.value }) },
+  const turner = (name, sign, disabled, first) => el("button", {
+    type: "button", "aria-label": say(`tests.${name}`), "data-value": name, disabled, onclick: () => turnTo({ first }),
+  }, sign);
+  const filter = (event) => turnTo({ first: 0, label: event.target.value });
+  const classes = el("select", { "data-value": "class", onchange: filter },
     el("option", { value: "" }, say("tests.all")),
     run.classes.map((name) => el("option", { value: name, selected: name === shown.label }, name)));
   const last = Math.min(shown.first + PAGE, total);
-  box.replaceChildren(
+  refill(box,
     el("h3", {}, say("tests.heading")),
     el("p", { class: "hint" }, say("tests.about")),
     el("div", { class: "row" },
       el("label", {}, el("span", { class: "unseen" }, say("tests.class")), classes),
       el("span", { class: "row" },
-        el("button", { type: "button", "aria-label": say("tests.earlier"), disabled: shown.first === 0,
-                       onclick: () => turnTo({ first: Math.max(0, shown.first - PAGE) }) }, "‹"),
+        turner("earlier", "‹", shown.first === 0, Math.max(0, shown.first - PAGE)),
         el("span", { class: "muted small" }, say("tests.range", { first: total ? shown.first + 1 : 0, last, total })),
-        el("button", { type: "button", "aria-label": say("tests.later"), disabled: last >= total,
-                       onclick: () => turnTo({ first: shown.first + PAGE }) }, "›"))),
+        turner("later", "›", last >= total, shown.first + PAGE))),
     thumbnails(images, {
       label: say("tests.heading"),
       name: (image) => say("tests.one", { label: image.label }),

@@ -20,6 +20,13 @@ function filled(element, facts, children) {
   return element;
 }
 
+/** Put other children into a box; the focus stays on what has the same `data-value`, so that a keyboard can go on. */
+export function refill(box, ...children) {
+  const held = box.contains(document.activeElement) ? document.activeElement.dataset.value : undefined;
+  box.replaceChildren(...children);
+  if (held !== undefined) box.querySelector(`[data-value="${CSS.escape(held)}"]`)?.focus();
+}
+
 /** Say something to those who listen to the page instead of looking at it. */
 export function announce(text) {
   const said = document.getElementById("said");

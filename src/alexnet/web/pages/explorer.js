@@ -3,7 +3,7 @@
 import { showAnswer } from "./answer.js";
 import { listenForImages, showTests } from "./choose.js";
 import { showCompare } from "./compare.js";
-import { announce, arrows, bringIntoSight, el, percent, segments } from "./elements.js";
+import { announce, arrows, bringIntoSight, el, percent, refill, segments } from "./elements.js";
 import { showInside } from "./inside.js";
 import { showMistakes } from "./mistakes.js";
 import { showPicture } from "./picture.js";
@@ -135,19 +135,19 @@ function drawRuns() {
   const run = runs[at.run] ?? runs[0];
   const take = (event) => go({ run: Number(event.target.value), label: null, cell: null });
   const options = runs.map((one) => el("option", { value: one.run, selected: one.run === at.run }, one.name));
-  const picked = [el("span", { class: "unseen" }, say("run.pick")), el("select", { id: "run", onchange: take }, options)];
-  const choice = runs.length > 1 ? el("label", {}, picked) : el("strong", {}, run.name);
+  const select = el("select", { id: "run", "data-value": "run", onchange: take }, options);
+  const choice = runs.length > 1
+    ? el("label", {}, el("span", { class: "unseen" }, say("run.pick")), select)
+    : el("strong", {}, run.name);
   const tested = typeof run.test_error === "number";
   const state = tested ? say("run.error", { error: percent(run.test_error) }) : say("run.untested");
   const [low, high] = (run.interval ?? []).map(percent);
-  const focused = document.activeElement?.id;
-  document.getElementById("runs").replaceChildren(
+  refill(document.getElementById("runs"),
     choice,
     el("span", { class: "figure" }, run.training ? say("run.training") : state),
     low ? el("span", { class: "muted wide" }, say("run.interval", { low, high })) : "",
     el("span", { class: "muted" }, say("run.about", { model: run.model, classes: run.classes.length })),
   );
-  if (focused === "run") document.getElementById("run").focus();
 }
 
 function drawLanguages() {
@@ -156,13 +156,12 @@ function drawLanguages() {
     speak(tag);
     translate();
     drawLanguages();
-    document.querySelector(`#language [data-value="${tag}"]`).focus();
     drawTabs();
     for (const panel of document.querySelectorAll("[data-key]")) panel.dataset.key = "";
     show();
   });
   for (const button of group.children) button.lang = button.dataset.value;
-  document.getElementById("language").replaceChildren(...group.children);
+  refill(document.getElementById("language"), ...group.children);
 }
 
 function drawTabs() {

@@ -1,6 +1,6 @@
 // The image that is looked at, and over it what the net looks at.
 
-import { el, pixelated, segments } from "./elements.js";
+import { el, pixelated, refill, segments } from "./elements.js";
 import { go, place } from "./place.js";
 import { ask, fetched, ofRun } from "./server.js";
 import { isSketch } from "./sketch.js";
@@ -22,11 +22,11 @@ export async function showPicture(run, at, signal) {
   const method = METHODS.includes(at.heat) ? at.heat : null;
   if (!method) {
     if (!isSketch(at.image)) picture.replaceChildren(whole(at.image));
-    heat.replaceChildren(...controls(null));
+    refill(heat, ...controls(null));
     return;
   }
   const label = run.classes.includes(at.label) ? at.label : await answer(at, signal);
-  heat.replaceChildren(...controls(method, label));
+  refill(heat, ...controls(method, label));
   const over = el("img", { class: "over", alt: say("heat.alt", { method: say(`heat.${method}`), label }) });
   over.style.opacity = strength;
   await loaded(over, ofRun(at.run, "heat.png", { image: at.image, method, label }), signal);
@@ -56,22 +56,23 @@ async function loaded(image, path, signal) {
   return image.decode();
 }
 
+function fade(event) {
+  strength = Number(event.target.value);
+  const over = document.querySelector("#picture .over");
+  if (over) over.style.opacity = strength;
+}
+
 function controls(method, label) {
   const choices = [["off", say("heat.off")], ...METHODS.map((one) => [one, say(`heat.${one}`)])];
   const group = segments(say("heat.heading"), choices, method ?? "off", (one) => {
     go({ heat: one === "off" ? null : one }, { refine: true });
   });
-  const focused = document.activeElement?.closest("#heat [data-value]")?.dataset.value;
-  if (focused) queueMicrotask(() => document.querySelector(`#heat [data-value="${focused}"]`)?.focus());
   const head = [el("h3", {}, say("heat.heading")), group];
   if (!method) return head;
   return [...head,
-    el("label", { class: "row small" }, say("heat.strength"),
-      el("input", { type: "range", min: 0, max: 1, step: 0.05, value: strength, id: "strength", oninput: (event) => {
-        strength = Number(event.target.value);
-        const over = document.querySelector("#picture .over");
-        if (over) over.style.opacity = strength;
-      } })),
+    el("label", { class: "row small" }, say("heat.strength"), el("input", {
+      type: "range", min: 0, max: 1, step: 0.05, value: strength, id: "strength", "data-value": "strength", oninput: fade,
+    })),
     el("p", { class: "hint" }, el("strong", {}, say("heat.for", { label })), " ", say(`heat.${method}.about`),
       place().view === "answer" ? ` ${say("heat.choose")}` : "")];
 }
