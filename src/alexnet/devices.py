@@ -26,6 +26,8 @@ def choose_device(name: str = "auto") -> torch.device:
         raise InputError(
             f"torch finds no {kind} device here: take --device cpu, or --device auto for the best there is"
         )
+    if kind == "mps" and processes.size() > 1:
+        raise InputError(f"{processes.size()} processes cannot share an mps device: add --device cpu, or take one")
     if name == "cuda" and processes.size() > 1:
         torch.cuda.set_device(processes.local_rank())  # what names no device is else put on the first one
         return torch.device("cuda", processes.local_rank())

@@ -61,6 +61,7 @@ def train(arguments: list[str]) -> int:
         known = [option for action in parser._actions for option in action.option_strings]
         raise InputError(f"{one_line(error)}{did_you_mean(options, known)}") from None
     from alexnet.devices import keep_memory
+    from alexnet.parallel.launch import is_restart
     from alexnet.training.journal import board_class
     from alexnet.training.loop import STOPPED, fit
     from alexnet.training.shared_start import start_shared
@@ -80,7 +81,7 @@ def train(arguments: list[str]) -> int:
                 f"--resume goes on with the run's own source and recipe, {others[0]} cannot be changed: "
                 f"leave it out, or start a new run with --from {asked.resume}"
             )
-        run = resume(Path(asked.resume), asked.moved, asked.device, layout)
+        run = resume(Path(asked.resume), asked.moved, asked.device, layout, ended=is_restart())
     else:
         if asked.moved:
             raise InputError("--source says where a resumed run finds its images: give SOURCE without the --source")

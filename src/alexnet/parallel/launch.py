@@ -132,14 +132,18 @@ def launch(count: int, words: list[str], restarts: int = RESTARTS) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     device = value_of(words, "--device") or "auto"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
         there = torch.cuda.device_count()
         if count > there:
             raise InputError(f"--devices {count} came, and there are {there} GPUs: give {there}, or --device cpu")
-    elif count > (os.cpu_count() or 1):
-        print(f"careful: {count} processes share {os.cpu_count()} cores, and will wait for each other", file=sys.stderr)
+    elif count > cores:
+        print(
+            f"careful: {count} processes share {cores} core{'s' if cores > 1 else ''}, and will wait for each other",
+            file=sys.stderr,
+        )
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(STOP_WITHIN))
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // count)))
     with tempfile.TemporaryDirectory(prefix="alexnet-") as outcomes:
         os.environ[OUTCOMES] = outcomes
         # Ctrl-C stays Python's own here: the processes then get SIGTERM, which ends those still importing in silence.
