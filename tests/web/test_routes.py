@@ -129,6 +129,7 @@ def test_the_test_part_is_paged_through_once_and_by_class(client, subject):
 def test_runs_are_compared_on_one_image_and_those_without_weights_say_so(client):
     ended, begun = ok(client.get("/api/compare", params={"image": "test-0"}))
     assert ended["predictions"] == ok(client.get("/api/runs/0/predictions?image=test-0"))["predictions"]
+    assert ended["label"] == ok(client.get("/api/runs/0/predictions?image=test-0"))["label"] is not None
     assert begun["predictions"] == []
     assert "no weights yet" in begun["problem"]
 

@@ -68,6 +68,7 @@ class Compared(BaseModel):
     run: int
     name: str
     predictions: list[Guess] = Field(default=[], description="the likeliest first")
+    label: str | None = Field(default=None, description="the right class, where it is known")
     seconds: float | None = None
     problem: str | None = Field(default=None, description="why there are no predictions")
 

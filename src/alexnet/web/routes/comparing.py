@@ -17,7 +17,8 @@ def compare(explorer: All, image: ImageId, views: Views = "center") -> list[Comp
     for run in explorer.runs:
         try:
             said = said_of(run, pixels, label, views, top=5)
-            rows.append(Compared(run=run.number, name=run.name, predictions=said.predictions, seconds=said.seconds))
+            best, right, took = said.predictions, said.label, said.seconds
+            rows.append(Compared(run=run.number, name=run.name, predictions=best, label=right, seconds=took))
         except HTTPException as problem:
             if problem.status_code != 409:
                 raise
