@@ -71,7 +71,8 @@ function controls(method, label) {
   if (!method) return head;
   return [...head,
     el("label", { class: "row small" }, say("heat.strength"), el("input", {
-      type: "range", min: 0, max: 1, step: 0.05, value: strength, id: "strength", "data-value": "strength", oninput: fade,
+      type: "range", min: 0, max: 1, step: 0.05, value: strength, oninput: fade, id: "strength",
+      "data-value": "strength",
     })),
     el("p", { class: "hint" }, el("strong", {}, say("heat.for", { label })), " ", say(`heat.${method}.about`),
       place().view === "answer" ? ` ${say("heat.choose")}` : "")];
