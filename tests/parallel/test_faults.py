@@ -114,7 +114,7 @@ def test_a_loss_that_is_not_finite_ends_all_processes_with_one_line(tmp_path, ca
     code, out, err = command.end()
     said = [line for line in err.splitlines() if line.startswith("alexnet:")]
     assert (code, out, len(said)) == (1, "", 1), err
-    assert "finite" in said[0]
+    assert "is nan at step" in said[0]
     assert "Traceback" not in err
 
 
