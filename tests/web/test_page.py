@@ -351,6 +351,7 @@ def test_several_runs_stand_side_by_side_and_one_can_be_entered(visit):
     cards = page.locator("#panel-compare .card")
     assert cards.count() == 3
     assert [cards.nth(i).locator("tbody tr").count() for i in range(3)] == [5, 5, 0]
+    assert cards.nth(0).locator(".mark, .hint:has-text('is not among')").count() == 1
     cards.nth(1).get_by_role("button").click()
     page.wait_for_url(re.compile("run=1"))
     settled(page)
