@@ -99,7 +99,7 @@ def test_vectors_of_another_stage_cannot_be_the_queries(tiny_run, digits, folder
     ("words", "told"),
     [
         (["--codes", "12"], "codes of 12 bits came; give a multiple of 8"),
-        (["--codes", "many"], "codes of 0 bits came"),
+        (["--codes", "32,many"], "many is no number of bits"),
         (["--method", "lsh"], "there are no codes by 'lsh'"),
         (["--top", "0"], "k 0 and a short-list of"),
     ],

@@ -12,6 +12,7 @@ import pytest
 
 from alexnet.errors import InputError
 from alexnet.retrieval.build import add_vectors, create
+from alexnet.retrieval.faiss_engine import FaissEngine
 from alexnet.retrieval.index import Index, unit
 from alexnet.retrieval.table import Entry
 from alexnet.retrieval.vectors import open_vectors
@@ -253,3 +254,55 @@ def test_an_index_moves_to_a_server_with_all_its_ids(vectors, tmp_path, milvus):
     shutil.rmtree(folder)  # the server has them
     with Index(tmp_path / "index") as index:
         assert index.search_vectors(rows[:1], 1)[0][0].id == 0
+
+
+@pytest.mark.parametrize("by", ["features", "codes", "both"])
+def test_more_than_there_is_room_for_is_all_there_is(vectors, tmp_path, by):
+    folder = vectors(20)
+    with create(folder, tmp_path / "index", codes=32, method="hyperplanes") as index:
+        query = rows_of(folder)[:1]
+        all_hits = index.search_vectors(query, 20, by, 20)
+        assert len(all_hits[0]) == 20
+        assert index.search_vectors(query, 10**13, by, 10**13) == all_hits
+        assert len(index.search_vectors(query, 3, by, 10**13)[0]) == 3
+
+
+def test_an_id_or_a_path_that_cannot_be_is_not_in_the_index(vectors, tmp_path):
+    with create(vectors(20), tmp_path / "index") as index:
+        for image in (str(2**63), "9" * 30, os.fsdecode(b"f\xff.png")):
+            with pytest.raises(InputError, match="is not in"):
+                index.ids_of([image])
+        index.add(rows_of(tmp_path / "v")[:1].astype(np.float32), [Entry(r"f\xff.png")])
+        assert index.ids_of([os.fsdecode(b"f\xff.png")]) == [20]
+
+
+def test_two_who_add_the_same_images_at_once_take_them_in_once(vectors, tmp_path, monkeypatch):
+    more = open_vectors(vectors(5, "w", seed=1))
+    with create(vectors(20), tmp_path / "index") as index, Index(tmp_path / "index") as other:
+        changing = index._changing
+
+        def after_the_other():
+            monkeypatch.undo()
+            assert add_vectors(other, more) == (5, 0)
+            return changing()
+
+        monkeypatch.setattr(index, "_changing", after_the_other)
+        assert add_vectors(index, more) == (0, 5)
+        assert len(index) == len(other) == 25
+
+
+def test_a_search_under_way_finds_all_when_another_thread_sees_a_change(vectors, tmp_path, monkeypatch):
+    folder, scanned = vectors(20), FaissEngine._scanned
+    with create(folder, tmp_path / "index") as writer, Index(tmp_path / "index") as reader:
+
+        def then_changed(engine, queries, k):
+            found = scanned(engine, queries, k)
+            monkeypatch.undo()
+            add_vectors(writer, open_vectors(vectors(5, "w", seed=1)))
+            reader.search_vectors(queries, 1)  # as another thread would
+            return found
+
+        monkeypatch.setattr(FaissEngine, "_scanned", then_changed)
+        hits = reader.search_vectors(rows_of(folder)[:1], 3)[0]
+        assert [hit.id for hit in hits] == slowly(rows_of(folder), rows_of(folder)[0], 3)[0]
+        assert len(reader.search_vectors(rows_of(folder)[:1], 25)[0]) == 25

@@ -149,7 +149,10 @@ def evaluate_search(arguments: list[str]) -> int:
     from alexnet.retrieval.codes import METHODS
     from alexnet.retrieval.compare import as_text, compare_folders
 
-    bits = [int(word) if word.isdecimal() else 0 for word in words(asked.codes)]
+    unlike = [word for word in words(asked.codes) if not word.isdecimal()]
+    if unlike:
+        raise InputError(f"--codes {asked.codes}: {unlike[0]} is no number of bits; give such as 32,64,128")
+    bits = [int(word) for word in words(asked.codes)]
     methods = words(asked.method) or METHODS
     result = compare_folders(asked.vectors, asked.queries, bits, methods, asked.top, asked.shortlist, asked.seed)
     if asked.json:

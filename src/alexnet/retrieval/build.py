@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from alexnet.errors import InputError
 from alexnet.files import write_json
 from alexnet.progress import note, track
@@ -91,12 +89,8 @@ def add_vectors(index: Index, vectors: Vectors) -> tuple[int, int]:
             )
     # The pixels behind thumbnails are read one by one; nobody waits for them without seeing how far they are.
     entries = list(track(_entries(vectors), "reading images", total=len(vectors)))
-    new = [row for row, entry in enumerate(entries) if not index.table.has(entry)]
-    if len(new) == len(entries):
-        index.add(vectors.array, entries, vectors.path / "vectors.npy")
-    else:
-        index.add(np.asarray(vectors.array[new]), [entries[row] for row in new])
-    return len(new), len(entries) - len(new)
+    added = index.add_new(vectors.array, entries, vectors.path / "vectors.npy")
+    return added, len(entries) - added
 
 
 def _entries(vectors: Vectors) -> Iterator[Entry]:

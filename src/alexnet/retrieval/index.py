@@ -138,6 +138,8 @@ class Index:
         if queries.ndim != 2 or queries.shape[1] != self.columns:
             raise InputError(f"vectors {list(queries.shape)}; this index holds vectors of {self.columns} numbers")
         self._refresh()
+        most = max(1, self.table.given())  # rows that the engines can have, strays among them
+        top, shortlist = min(top, most), min(shortlist, most)
         ids, distances = self._neighbours(queries, top, by, shortlist)
         entries = self.table.entries(ids.ravel())
         strays = self._strays() if set(ids[ids >= 0].tolist()) - set(entries) else 0
@@ -166,23 +168,16 @@ class Index:
         Raises:
             InputError: other numbers of rows, or vectors of another length.
         """
-        if rows.ndim != 2 or rows.shape != (len(entries), self.columns):
-            raise InputError(f"vectors {list(rows.shape)} of {len(entries)} images; give [images, {self.columns}]")
         with self._changing():
-            if not len(rows):
-                return range(0)
-            ids = self.table.reserve(len(rows))
-            numbers = np.arange(ids.start, ids.stop, dtype=np.int64)
-            if self._made_unit:
-                for start in range(0, len(rows), ROWS_AT_ONCE):
-                    piece = slice(start, start + ROWS_AT_ONCE)
-                    self._engines["features"].add(numbers[piece], unit(rows[piece]))
-            else:
-                self._engines["features"].add(numbers, rows, origin)
-            if self.codes is not None:
-                self._engines["codes"].add(numbers, self.codes.encode(rows))
-            self.table.settle(ids, entries)
-            return ids
+            return self._add(rows, entries, origin)
+
+    def add_new(self, rows: np.ndarray, entries: Sequence[Entry], origin: Path | None = None) -> int:
+        """As `add`, without the images of which one of the same path and bytes is there; give how many it took in."""
+        with self._changing():  # so that nobody else takes them in between the look and the addition
+            new = [row for row, entry in enumerate(entries) if not self.table.has(entry)]
+            if len(new) == len(entries):
+                return len(self._add(rows, entries, origin))
+            return len(self._add(np.asarray(rows[new]), [entries[row] for row in new]))
 
     def delete(self, ids: Iterable[int]) -> int:
         """Take images out, for good; give how many of the ids were there. No id is ever given twice."""
@@ -317,6 +312,24 @@ class Index:
         """Whether vectors are brought to length 1 here; they may have come so."""
         return self.about["metric"] == "cosine" and self.about["features"]["normalised"] != "l2"
 
+    def _add(self, rows: np.ndarray, entries: Sequence[Entry], origin: Path | None = None) -> range:
+        if rows.ndim != 2 or rows.shape != (len(entries), self.columns):
+            raise InputError(f"vectors {list(rows.shape)} of {len(entries)} images; give [images, {self.columns}]")
+        if not len(rows):
+            return range(0)
+        ids = self.table.reserve(len(rows))
+        numbers = np.arange(ids.start, ids.stop, dtype=np.int64)
+        if self._made_unit:
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                piece = slice(start, start + ROWS_AT_ONCE)
+                self._engines["features"].add(numbers[piece], unit(rows[piece]))
+        else:
+            self._engines["features"].add(numbers, rows, origin)
+        if self.codes is not None:
+            self._engines["codes"].add(numbers, self.codes.encode(rows))
+        self.table.settle(ids, entries)
+        return ids
+
     def _strays(self) -> int:
         """How many rows an engine has at most that the table does not know: of a change under way, or cut short."""
         return max([0, *(engine.count() - len(self) for engine in self._engines.values())])
@@ -327,9 +340,11 @@ class Index:
             seen = self.table.version()
             if seen != self._seen:
                 about = read_settings(self.path)
-                old, self._engines = self._engines, open_engines(self.path, about)
+                if not self._engines or not about["store"] or about["store"] != self.about["store"]:
+                    # The old ones stay open for threads that search by them, and go with the last of these. A server
+                    # shows what is new by itself.
+                    self._engines = open_engines(self.path, about)
                 self.about, self._seen = about, seen
-                _close(old)
 
     def _take_out_strays(self) -> None:
         """Bring the engines to what the table says."""

@@ -13,6 +13,7 @@ from alexnet.errors import InputError
 
 FORMAT = 0x414C4558  # "ALEX", SQLite's own place for what kind of database a file is
 VERSION = 1
+LARGEST = 2**63 - 1  # number that SQLite holds
 
 SCHEMA = """
 CREATE TABLE images (id INTEGER PRIMARY KEY, path TEXT NOT NULL, label TEXT, digest BLOB, thumbnail BLOB);
@@ -78,7 +79,7 @@ class Table:
 
     def entries(self, ids: Iterable[int]) -> dict[int, Entry]:
         """What is known of these ids; those that are not there are left out."""
-        found, wanted = {}, sorted({int(id) for id in ids if id >= 0})
+        found, wanted = {}, sorted({int(id) for id in ids if 0 <= id <= LARGEST})
         for start in range(0, len(wanted), 500):  # an old SQLite takes 999 values in one query
             some = wanted[start : start + 500]
             marks = ",".join("?" * len(some))
@@ -94,7 +95,8 @@ class Table:
 
     def of_path(self, path: str) -> list[int]:
         """The ids of the images with this path."""
-        return [id for (id,) in self._all("SELECT id FROM images WHERE path = ?", (path,))]
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")  # as a name that is no text was written down
+        return [id for (id,) in self._all("SELECT id FROM images WHERE path = ?", (shown,))]
 
     def of_digest(self, digest: bytes) -> list[int]:
         """The ids of the images of these bytes."""
@@ -107,11 +109,15 @@ class Table:
 
     def reserve(self, count: int) -> range:
         """New ids, never given before and never to be given again; they are strays until `settle` takes them in."""
-        (first,) = self._one("SELECT next FROM state")
+        first = self.given()
         with self._database as database:
             database.execute("UPDATE state SET next = ?", (first + count,))
             database.executemany("INSERT INTO strays VALUES (?)", ((id,) for id in range(first, first + count)))
         return range(first, first + count)
+
+    def given(self) -> int:
+        """How many ids were ever given: all are below this."""
+        return self._one("SELECT next FROM state")[0]
 
     def strays(self) -> list[int]:
         """Ids that the engines may have and that are not, or no longer, of the index."""
