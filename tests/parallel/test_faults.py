@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -128,3 +129,18 @@ def test_a_process_that_dies_again_and_again_ends_with_a_line(tmp_path, cache):
     assert code == 1
     assert "alexnet: process 1 of 2 was killed (SIGKILL)" in err
     assert "alexnet train --resume" in err.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_no_process_works_on_when_the_one_that_started_them_is_killed(tmp_path, cache):
+    run = tmp_path / "run"
+    command = Command(cache, *TINY, "--epochs", "200", "--devices", "2", "--out", run)
+    command.wait_until(lambda: lines(run, "step") >= 1)
+    ranks = command.ranks().values()
+    command.send(signal.SIGKILL)
+    _, err = command.process.communicate()  # ends when nobody holds the pipe any more
+    until = time.monotonic() + 60
+    while any(Path(f"/proc/{number}").exists() for number in ranks):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert (run / "state.pt").is_file(), err

@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -100,6 +101,14 @@ def test_whoever_lets_others_ask_gets_a_token(begun_run, not_served, monkeypatch
     monkeypatch.setenv("ALEXNET_TOKEN", "from-outside")
     assert token() == "from-outside"
     assert [app.state.explorer.settings.token for app in not_served][2:] == ["mine", None, "mine", "from-outside"]
+
+
+def test_an_answer_does_not_wait_for_a_receipt():
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()) as asking:
+        answering, _ = listening.accept()
+        with answering:
+            assert answering.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert asking.getpeername() == listening.getsockname()
 
 
 def test_the_address_can_be_opened_on_this_machine():

@@ -12,6 +12,8 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -100,6 +102,7 @@ def joined(timeout: float = TIMEOUT, device: str = "auto") -> Iterator[None]:
     from alexnet import processes
 
     gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    _end_with_parent()
     try:
         processes.join("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout)
         with _silent(unless=processes.is_first()):
@@ -248,6 +251,22 @@ def _deaths_told(count: int) -> Iterator[None]:
         yield
     finally:
         log.removeFilter(tell)
+
+
+def _end_with_parent() -> None:
+    """Tell this process to stop when the agent that started it is gone, so that none works on unseen.
+
+    By looking every second: Linux could send a signal, but sends it once for each thread of the agent.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        threading.Thread(target=watch, name="alexnet-parent", daemon=True).start()
 
 
 @contextmanager
