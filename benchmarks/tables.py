@@ -49,6 +49,7 @@ PAGES = {
     "docs/family.md": (ENGLISH, ("family",)),
     "docs/speed.md": (ENGLISH, ("speed", "waits", "profile", "growth", "gpu", "families")),
     "docs/devices.md": (ENGLISH, ("shared_step", "scaling")),
+    "docs/serve.md": (ENGLISH, ("serving",)),
     "docs/search.md": (ENGLISH, ("search", "unseen", "cost", "embedding")),
 }
 
@@ -58,7 +59,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="change nothing, fail when a table is stale")
     check = parser.parse_args().check
     stale = []
-    rows = {"errors": errors, "family": family}
+    rows = {"errors": errors, "family": family, "serving": serving}
     rows |= {name: getattr(search_tables, name) for name in ("search", "unseen", "cost", "embedding")}
     rows |= {name: getattr(speed_tables, name) for name in SPEED}
     rows |= {name: getattr(parallel_tables, name) for name in ("shared_step", "scaling")}
@@ -73,6 +74,27 @@ def main() -> None:
                 path.write_text(after, encoding="utf-8")
     if check and stale:
         sys.exit(f"stale: {', '.join(stale)}; run python benchmarks/tables.py")
+
+
+def serving(words: dict[str, Any]) -> list[str]:
+    """The explorer's server: one client beside the bare net, and many at once."""
+    found = result("serving")
+    rows = ["| what | median | 95 % within |", "|---|---:|---:|"]
+    if found is None:
+        return rows
+    named = {"answer": "one image through the server", "its_net": "the net within it", "bare_net": "the bare net"}
+    timed = [(name, found["one_client"][key]) for key, name in named.items()]
+    clients = found["clients"]
+    timed.append((f"one of {clients['clients']} clients at once, any question", clients["wait"]))
+    rows += [f"| {name} | {took['median'] * 1000:.0f} ms | {took['p95'] * 1000:.0f} ms |" for name, took in timed]
+    memory = clients["resident_mb"]
+    return [
+        *rows,
+        "",
+        f"{clients['answers']:,} answers in {clients['seconds']} s, {clients['errors']} errors; resident memory "
+        f"{memory['start']:,.0f} MB at the start, {memory['middle']:,.0f} in the middle, {memory['end']:,.0f} at the "
+        "end.",
+    ]
 
 
 def filled(text: str, table: str, rows: list[str]) -> str:

@@ -15,7 +15,7 @@ from parallel.working_on_data_parallel import stopped, trained, weights_after
 WORK = "parallel.working_on_data_parallel"
 CASES = [
     ("tiny", 20, torch.float32, 7),
-    ("tiny", 3, torch.float64, 7),
+    ("tiny", 20, torch.float64, 7),
     ("tiny", 2, torch.float64, 9, 2),
     ("lenet5", 2, torch.float64, 5),
     ("resnet20_cifar", 2, torch.float64, 5),
