@@ -15,7 +15,7 @@ check: setup                              ## format, lint, types, import contrac
 	$(IN)/ruff format --check . && $(IN)/ruff check . && $(IN)/basedpyright --level error --pythonpath $(IN)/python && $(IN)/lint-imports
 
 test: setup                               ## the fast tests
-	$(IN)/pytest -n 2 -m 'not slow'
+	$(IN)/pytest -n 3 -m 'not slow'
 
 slow: setup                               ## the tests that take longer
 	$(IN)/pytest -m slow

@@ -87,8 +87,8 @@ def trained(folder: Path, out: str, go_on: bool = False, stop_after: float | Non
 
 
 def several_runs(folder: Path) -> dict[str, Any]:
-    """A run that is left alone, the same again, and one that is stopped at its first step and gone on with."""
-    found = {"whole": trained(folder, "whole"), "again": trained(folder, "again")}
+    """A run that is left alone, and one that is stopped at its first step and gone on with."""
+    found = {"whole": trained(folder, "whole")}
     found["stopped"] = trained(folder, "stopped", stop_after=1e-9)
     found["resumed"] = trained(folder, "stopped", go_on=True)
     return found
